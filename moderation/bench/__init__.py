@@ -1,0 +1,1 @@
+"""Measured speed of every stage on this machine, as ratios within one run."""

@@ -1,0 +1,230 @@
+"""Read this first: one video in, one verdict out.
+
+    open ─► watch (frames: text on screen, codes) ─► listen (speech) ─► read (terms) ─► decide ─► photograph
+
+Each step is a room of its own; this page only passes their results on. Whatever could not be read becomes a
+warning, because silence is never reported as clean.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from moderation import __version__
+from moderation.errors import InputError, MetadataError, ModerationError
+from moderation.evidence import Evidence, photograph
+from moderation.media import DecoderPool, Media, open_media
+from moderation.metadata import VideoMetadata, load_metadata
+from moderation.policy.brands import BrandWords, brand_findings
+from moderation.policy.codes import code_findings
+from moderation.policy.decide import label_scores, settle, suggest, term_findings
+from moderation.policy.goods import price_findings, qualification_findings
+from moderation.policy.load import Policy
+from moderation.settings import ScanSettings
+from moderation.telemetry import Stopwatch
+from moderation.text.matcher import TermMatcher
+from moderation.text.reading import read
+from moderation.transcript.asr import open_recogniser
+from moderation.transcript.ocr import ScreenTextReader
+from moderation.transcript.subtitles import read_sidecars
+from moderation.types import Action, ErrorInfo, Finding, Utterance, Verdict, Versions
+from moderation.visual.qr import CodeReader, CodeSighting
+
+logger = logging.getLogger(__name__)
+
+NO_METADATA = (
+    "metadata: none was given; brand authorisation, price and qualifications were not checked. "
+    "Give --meta FILE, or put NAME.json beside the video."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the pictures gave: text on screen, codes, and how much was looked at."""
+
+    utterances: tuple[Utterance, ...]
+    codes: tuple[CodeSighting, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A verdict and the pictures that go with it (None where nothing could be opened)."""
+
+    verdict: Verdict
+    evidence: Evidence | None
+
+
+class Scanner:
+    """Scores files one after another with models loaded once. Not thread-safe: one scanner a thread.
+
+    Raises PolicyError or ModelError when it is made; `scan` itself never raises for an input.
+    """
+
+    def __init__(self, settings: ScanSettings | None = None) -> None:
+        self.settings = settings or ScanSettings()
+        self.policy = Policy.load(self.settings.policy)
+        self._matcher = TermMatcher(self.policy.lexicon, self.policy.guards)
+        self._brands = BrandWords(self.policy.brands, self.policy.rules.brand_words)
+        self._screen = ScreenTextReader(self.settings.ocr)
+        self._recogniser, self._no_speech = open_recogniser(self.settings.speech)
+        self._decoders = DecoderPool(limits=self.settings.limits)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the spare decoding process."""
+        self._decoders.close()
+
+    @property
+    def versions(self) -> Versions:
+        bundles = {"ocr": self._screen.version}
+        if self._recogniser is not None:
+            bundles["asr"] = self._recogniser.version
+        return Versions(__version__, self.policy.hash, bundles)
+
+    def scan(self, path: Path, meta: VideoMetadata | None = None, *, meta_path: Path | None = None) -> Scan:
+        """Score one file. Failures come back as a verdict with `error`; the next file is not affected.
+
+        Without `meta`, `meta_path` or NAME.json beside the file is read.
+        """
+        watch = Stopwatch()
+        try:
+            meta = meta or _metadata_of(path, meta_path)
+            with open_media(
+                path, limits=self.settings.limits, settings=self.settings.sampling, pool=self._decoders
+            ) as media:
+                return self._scan(path, media, meta, watch)
+        except InputError as error:
+            return Scan(self._failed(path, meta, error.code, str(error), watch), None)
+        except Exception:
+            logger.exception("internal error while scoring %s", path)
+            message = f"{path}: a defect of this program, not of the file. Report it with the trace in the log."
+            return Scan(self._failed(path, meta, ModerationError.code, message, watch), None)
+
+    def _scan(self, path: Path, media: Media, meta: VideoMetadata | None, watch: Stopwatch) -> Scan:
+        video_id = meta.id if meta and meta.id else media.sha256[:16]
+        sidecars, sidecar_warnings = read_sidecars(path)
+
+        seen = self._watch(media, watch)
+        written = [*(meta.utterances() if meta else ()), *media.subtitles(), *sidecars, *seen.utterances]
+        spoken, speech_warnings = self._listen(media, written, meta, watch)
+        transcript = sorted([*written, *spoken], key=_reading_order)
+        with watch("text"):
+            findings = self._judge(transcript, seen.codes, meta)
+        with watch("evidence"):
+            findings, evidence = photograph(media, video_id, findings, side=self.settings.snapshot_side)
+
+        warnings = [*media.warnings, *sidecar_warnings, *seen.warnings, *speech_warnings]
+        if meta is None:
+            warnings.append(NO_METADATA)
+        verdict = Verdict(
+            id=video_id,
+            path=str(path),
+            sha256=media.sha256,
+            duration_s=media.info.duration_s,
+            suggestion=suggest(findings),
+            findings=tuple(findings),
+            scores=label_scores(findings),
+            transcript=tuple(transcript),
+            versions=self.versions,
+            timings_s=watch.timings(),
+            warnings=tuple(dict.fromkeys(warnings)),
+        )
+        return Scan(verdict, evidence)
+
+    def _watch(self, media: Media, watch: Stopwatch) -> Seen:
+        """Pictures: text on screen and codes, frame by frame, so that memory stays flat."""
+        if media.info.is_picture:
+            return self._watch_picture(media, watch)
+        screen, codes, last = self._screen.start(), CodeReader(), 0.0
+        for frame in watch.each("decode", media.frames()):
+            last = frame.pts_s
+            with watch("ocr"):
+                screen.push(frame)
+            with watch("visual"):
+                codes.push(frame)
+        with watch("ocr"):
+            text = screen.finish(media.info.duration_s or last)
+        return Seen(text.utterances, tuple(codes.finish()), text.warnings)
+
+    def _watch_picture(self, media: Media, watch: Stopwatch) -> Seen:
+        codes, utterances, warnings = CodeReader(), [], []
+        for frame in watch.each("decode", media.frames()):
+            with watch("ocr"):
+                text = self._screen.read_picture(frame)
+            with watch("visual"):
+                codes.push(frame)
+            utterances += text.utterances
+            warnings += text.warnings
+        return Seen(tuple(utterances), tuple(codes.finish()), tuple(warnings))
+
+    def _listen(
+        self, media: Media, written: list[Utterance], meta: VideoMetadata | None, watch: Stopwatch
+    ) -> tuple[tuple[Utterance, ...], tuple[str, ...]]:
+        """Sound: speech, except where captions were shown to say the same."""
+        if not media.info.has_audio or self.settings.speech is None:
+            return (), ("asr: switched off; speech was not read",) if media.info.has_audio else ()
+        if self._recogniser is None:
+            return (), self._no_speech
+        with watch("decode"):
+            audio = media.audio()
+        if audio is None:
+            return (), ()
+        captions = [u for u in written if u.source in {"screen", "subtitle"}]
+        with watch("asr"):
+            heard = self._recogniser.transcribe(audio, language=meta.language if meta else None, captions=captions)
+        return heard.utterances, heard.warnings
+
+    def _judge(
+        self, transcript: list[Utterance], codes: tuple[CodeSighting, ...], meta: VideoMetadata | None
+    ) -> list[Finding]:
+        """All findings: terms, brands in words, codes, price, licences."""
+        policy, rules = self.policy, self.policy.rules
+        readings = read(transcript, self._matcher, category=meta.category if meta else None)
+        findings = term_findings(policy, readings, meta)
+        scored = code_findings(rules.qr, codes)
+        if meta is not None:
+            scored += brand_findings(self._brands, rules.brand_words, transcript, meta)
+            scored += price_findings(self._brands, rules.price, meta)
+            scored += qualification_findings(policy.qualifications, rules.qualification_score, meta)
+        findings += [settled for f in scored if (settled := settle(policy, f, meta)) is not None]
+        return sorted(findings, key=lambda f: (-1.0 if f.start_s is None else f.start_s, f.label))
+
+    def _failed(self, path: Path, meta: VideoMetadata | None, code: str, message: str, watch: Stopwatch) -> Verdict:
+        return Verdict(
+            id=meta.id if meta and meta.id else path.name,
+            path=str(path),
+            sha256=None,
+            duration_s=None,
+            suggestion=None,
+            findings=(),
+            scores={},
+            transcript=(),
+            versions=self.versions,
+            timings_s=watch.timings(),
+            error=ErrorInfo(code, message),
+        )
+
+
+def _metadata_of(path: Path, meta_path: Path | None) -> VideoMetadata | None:
+    """Metadata from the file given, or NAME.json beside the video where there is one."""
+    if meta_path is not None:
+        if not meta_path.exists():
+            raise MetadataError(f"{meta_path}: no such metadata file. Check the path given with --meta.")
+        return load_metadata(meta_path)
+    beside = path.with_suffix(".json")
+    return load_metadata(beside) if beside != path and beside.is_file() else None
+
+
+def _reading_order(utterance: Utterance) -> tuple[float, float]:
+    start = utterance.start_s
+    return (-1.0, 0.0) if start is None else (start, utterance.end_s or start)

@@ -1,0 +1,26 @@
+"""One root for every setting of a scan. Rooms own their settings; this gathers them.
+
+Defaults here are the only ones: the command line overrides, nothing else repeats them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from moderation.media import MediaLimits, SamplingSettings
+from moderation.transcript.asr import SpeechSettings
+from moderation.transcript.ocr import OcrSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ScanSettings:
+    """How videos are scored. `policy` None means the shipped one; `speech` None switches speech off."""
+
+    policy: Path | None = None
+    limits: MediaLimits = field(default_factory=MediaLimits)
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
+    ocr: OcrSettings = field(default_factory=OcrSettings)
+    speech: SpeechSettings | None = field(default_factory=SpeechSettings)
+    # A moment of evidence is photographed for the report at this longer side, in pixels.
+    snapshot_side: int = 960
