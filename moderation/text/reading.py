@@ -30,9 +30,7 @@ class Reading:
     match: TermMatch
 
 
-def read(
-    utterances: Sequence[Utterance], matcher: TermMatcher, *, category: str | None = None
-) -> list[Reading]:
+def read(utterances: Sequence[Utterance], matcher: TermMatcher, *, category: str | None = None) -> list[Reading]:
     """All term matches of a transcript, in the order of the utterances."""
     found = [
         Reading(utterance, match)

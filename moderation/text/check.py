@@ -1,0 +1,100 @@
+"""Checks a lexicon: its schema, and that every example matches its entry and no counter does.
+
+`python -m moderation.text.check FOLDER [FILE …]` prints each mistake with file, line and reason, then
+counts by label and language; exit status 1 where there are mistakes. With FILEs, only theirs count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from moderation.text.guards import Guards
+from moderation.text.lexicon import Entry, Lexicon
+from moderation.text.matcher import Explained, TermMatcher, TextItem
+from moderation.text.schema import Mistake
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What is wrong with a lexicon, and how many sound entries it has by (label, language)."""
+
+    mistakes: tuple[Mistake, ...]
+    counts: dict[tuple[str, str], int]
+
+
+def check_lexicon(folder: Path, *, guards: Path | None = None, only: Iterable[str] = ()) -> CheckReport:
+    """Check the lexicon in `folder`; `only` limits the report to files of these names.
+
+    `guards` defaults to `guards.yaml` beside the folder.
+    """
+    files = set(only)
+    lexicon, mistakes = Lexicon.read(folder)
+    rules, in_guards = Guards.read(guards or folder.parent / "guards.yaml")
+    mistakes += in_guards
+    entries = [e for e in lexicon.entries if not files or _place(e)[0] in files]
+    mistakes += _tried(entries, Lexicon(tuple(entries), lexicon.sets), rules)
+    shown = sorted({m for m in mistakes if not files or m.file in files})
+    return CheckReport(tuple(shown), dict(Counter((e.label, e.language) for e in entries)))
+
+
+def _tried(entries: Sequence[Entry], lexicon: Lexicon, guards: Guards) -> list[Mistake]:
+    """Every example and counter, read as the entry's own source and goods category."""
+    matcher = TermMatcher(lexicon, guards)
+    cases = [(e, text, True) for e in entries for text in e.examples]
+    cases += [(e, text, False) for e in entries for text in e.counters]
+    results = matcher.explain_many([_item(entry, text) for entry, text, _ in cases])
+    mistakes: list[Mistake] = []
+    for (entry, text, wanted), result in zip(cases, results, strict=True):
+        stands, reason = _outcome(entry, result)
+        file, line = _place(entry)
+        if wanted and not stands:
+            fix = f"let go by {reason}" if reason else "the term is not in the sentence"
+            mistakes.append(Mistake(file, line, 1, f"'{entry.term}' must match its example '{text}'", fix))
+        elif stands and not wanted:
+            fix = "add an allow pattern, narrow the term, or choose another counter"
+            mistakes.append(Mistake(file, line, 1, f"'{entry.term}' must not match its counter '{text}'", fix))
+    return mistakes
+
+
+def _item(entry: Entry, text: str) -> TextItem:
+    source = "speech" if "speech" in entry.sources else min(entry.sources)
+    return TextItem(text, min(entry.only_in, default=None), source)  # type: ignore[arg-type]
+
+
+def _outcome(entry: Entry, result: Explained) -> tuple[bool, str]:
+    """Whether the entry matched, and if not, what dropped it."""
+    if any(m.entry == entry.where and m.term == entry.term for m in result.matches):
+        return True, ""
+    reasons = [d.reason for d in result.dropped if d.match.entry == entry.where and d.match.term == entry.term]
+    if any(r.startswith("merged:") for r in reasons):
+        return True, ""
+    return False, "; ".join(dict.fromkeys(reasons))
+
+
+def _place(entry: Entry) -> tuple[str, int]:
+    file, line = entry.where.rsplit(":", 1)
+    return file, int(line)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m moderation.text.check", description=__doc__)
+    parser.add_argument("folder", type=Path, help="the lexicon folder, for example configs/policy/lexicon")
+    parser.add_argument("files", nargs="*", type=Path, help="report on these files only")
+    options = parser.parse_args(arguments)
+    report = check_lexicon(options.folder, only=[f.name for f in options.files])
+    write = sys.stdout.write
+    for mistake in report.mistakes:
+        write(f"{mistake}\n")
+    for (label, language), count in sorted(report.counts.items()):
+        write(f"{label}.{language}: {count} entries\n")
+    write(f"{sum(report.counts.values())} entries, {len(report.mistakes)} mistakes\n")
+    return 1 if report.mistakes else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
