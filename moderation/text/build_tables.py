@@ -20,15 +20,16 @@ TABLES = Path(__file__).parent / "tables"
 HANZI = [*range(0x3400, 0x4DC0), *range(0x4E00, 0xA000)]
 # Second readings that hosts do say. The library's own list of heteronyms holds archaic ones as well,
 # and every needless reading is a source of false alarms, so this list is written by hand.
-HETERONYMS = dict(
-    pair.split("=")
-    for pair in (
-        "行=hang 长=chang 重=chong 乐=yue 还=huan 得=dei 了=liao 着=zhao 都=du 会=kuai 调=tiao 传=zhuan "
-        "降=xiang 觉=jiao 角=jue 露=lou 率=shuai 模=mu 没=mo 血=xie 省=xing 盛=cheng 校=jiao 折=she 藏=zang "
-        "差=chai 朝=zhao 称=chen 单=shan 弹=tan 的=di 给=ji 卡=qia 圈=juan 色=shai 什=shi 薄=bo 落=la 便=pian "
-        "参=shen 熟=shou 削=xue 否=pi 术=zhu 车=ju 石=dan 南=na 万=mo 曾=zeng 解=xie 夹=ga 系=ji 提=di 强=jiang"
-    ).split()
-)
+HETERONYMS = {
+    "行": "hang", "长": "chang", "重": "chong", "乐": "yue", "还": "huan", "得": "dei", "了": "liao", "着":
+    "zhao", "都": "du", "会": "kuai", "调": "tiao", "传": "zhuan", "降": "xiang", "觉": "jiao", "角":
+    "jue", "露": "lou", "率": "shuai", "模": "mu", "没": "mo", "血": "xie", "省": "xing", "盛": "cheng",
+    "校": "jiao", "折": "she", "藏": "zang", "差": "chai", "朝": "zhao", "称": "chen", "单": "shan", "弹":
+    "tan", "的": "di", "给": "ji", "卡": "qia", "圈": "juan", "色": "shai", "什": "shi", "薄": "bo", "落":
+    "la", "便": "pian", "参": "shen", "熟": "shou", "削": "xue", "否": "pi", "术": "zhu", "车": "ju", "石":
+    "dan", "南": "na", "万": "mo", "曾": "zeng", "解": "xie", "夹": "ga", "系": "ji", "提": "di", "强":
+    "jiang",
+}  # fmt: skip
 
 
 def simplified_pairs() -> list[tuple[str, str]]:

@@ -54,7 +54,7 @@ STAND_INS = {
 }
 # Look-alike letters of other scripts, and symbols that stand for letters or digits.
 LOOK_ALIKES = {
-    "a": "аɑαᴀ∂4"[:-1],
+    "a": "аɑαᴀ∂",
     "b": "вʙЬƄ",
     "c": "сϲᴄ",
     "d": "ԁᴅ",
@@ -75,7 +75,7 @@ LOOK_ALIKES = {
     "s": "ѕꜱ",
     "t": "тτᴛ",
     "u": "υᴜս",
-    "v": "νѵᴠ∨√"[:-1],
+    "v": "νѵᴠ∨",
     "w": "ԝᴡшщω",
     "x": "хχ×✕✖❌✗",
     "y": "уγʏ",
@@ -92,7 +92,7 @@ LOOK_ALIKES = {
     "九": "玖",
     "百": "佰",
     "千": "仟",
-    "第": "苐弟"[:1],
+    "第": "苐",
     "最": "蕞",
     ":": "∶꞉",
     "-": "‐‑‒–—―−﹣",
@@ -102,8 +102,8 @@ LOOK_ALIKES = {
     "~": "〜～∼",
 }
 _PUNCTUATION_KEPT = "…"  # NFKC would make it three full stops, and a clause would become a decimal
-_SOFT = " -_.·•*~|\\+=^#@&`'‧∙●○◦◆◇■□★☆※〇"[:-1] + "﹒・･丨丶\u2022"
-_HARD = "/()[]{}<>\"【】〔〕《》〈〉"
+_SOFT = " -_.·•*~|\\+=^#@&`'‧∙●○◦◆◇■□★☆※﹒・･丨丶"
+_HARD = '/()[]{}<>"【】〔〕《》〈〉'
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +173,7 @@ def _compatibility() -> dict[str, str]:
 
 def _folded_han() -> dict[str, str]:
     traditional, simplified = (
-        (files(__package__) / "tables" / "simplified.txt").read_text(encoding="utf-8").split("\n")[:2]
+        (files("moderation.text") / "tables" / "simplified.txt").read_text(encoding="utf-8").split("\n")[:2]
     )
     return dict(zip(traditional, simplified, strict=True))
 
@@ -182,9 +182,7 @@ def _enclosed_letters() -> dict[str, str]:
     """White-on-black and regional-indicator letters, which NFKC leaves alone (🆅, 🅥, 🇻)."""
     first = {0x1F150: "a", 0x1F170: "a", 0x1F1E6: "a", 0x2776: "1", 0x2780: "1", 0x278A: "1"}
     return {
-        chr(base + i): chr(ord(letter) + i)
-        for base, letter in first.items()
-        for i in range(26 if letter == "a" else 9)
+        chr(base + i): chr(ord(letter) + i) for base, letter in first.items() for i in range(26 if letter == "a" else 9)
     }
 
 

@@ -174,8 +174,7 @@ def _last_end(pattern: re.Pattern[str], text: str, start: int, end: int) -> int:
 
 def _overlaps(pattern: re.Pattern[str], text: str, start: int, end: int, place: Place) -> bool:
     return any(
-        m.start() < end and m.end() > start
-        for m in pattern.finditer(text, place.sentence_start, place.sentence_end)
+        m.start() < end and m.end() > start for m in pattern.finditer(text, place.sentence_start, place.sentence_end)
     )
 
 

@@ -136,6 +136,7 @@ class _EntryFile:
         self.path = path
         self.sets = sets
         self.reader = Reader(path, mistakes)
+        self.language: Language = "zh"
         self.allowed: dict[str, Pattern] = {}
 
     def read(self) -> list[Entry]:

@@ -6,7 +6,8 @@ by one Aho-Corasick pass for the anchors of every entry; only around an anchor d
 
 from __future__ import annotations
 
-from bisect import bisect_right
+import itertools
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -17,6 +18,7 @@ from moderation.text.guards import Guards
 from moderation.text.lexicon import Entry, Lexicon, Strength
 from moderation.text.normalise import Normalised, join_lines, normalise
 from moderation.text.patterns import Anchor, Pattern
+from moderation.text.restore import WordRestorer
 from moderation.text.sound import Sounds, sound_spellings, sounds_of
 from moderation.types import Source
 
@@ -74,6 +76,7 @@ class TermMatcher:
     def __init__(self, lexicon: Lexicon, guards: Guards) -> None:
         self.lexicon = lexicon
         self.guards = guards
+        self._restorer = WordRestorer(lexicon)
         self._spelling = _Index(_spelling_anchors(lexicon.entries))
         self._sound = _Index(_sound_anchors(lexicon.entries))
 
@@ -94,30 +97,31 @@ class TermMatcher:
 
     def _search(self, items: Sequence[TextItem]) -> list[Explained]:
         joined, offsets = join_lines([item.text for item in items])
-        reading = normalise(joined)
+        reading, sounds = self._read(joined)
         found: dict[int, list[_Found]] = {}
-        for hit in self._hits(reading):
+        for hit in self._hits(reading, sounds):
             index = int(bisect_right(offsets, int(reading.starts[hit.start]))) - 1
             found.setdefault(index, []).append(hit)
         context = _Context(reading, self.guards)
         return [
-            context.explain(items[i], found[i], int(offsets[i])) if i in found else _NOTHING
-            for i in range(len(items))
+            context.explain(items[i], found[i], int(offsets[i])) if i in found else _NOTHING for i in range(len(items))
         ]
 
-    def _hits(self, reading: Normalised) -> Iterator[_Found]:
+    def _read(self, text: str) -> tuple[Normalised, tuple[Sounds, Sounds]]:
+        """The reading with the lexicon's words restored, and how it sounds by usual and second readings."""
+        reading = normalise(text)
+        sounds = sounds_of(reading)
+        restored = self._restorer.restore(reading, sounds[0])
+        return (reading, sounds) if restored is reading else (restored, sounds_of(restored))
+
+    def _hits(self, reading: Normalised, sounds: Sequence[Sounds]) -> Iterator[_Found]:
+        """Everything found, each entry once at each place."""
         seen: set[tuple[int, int, int]] = set()
-        for hit in self._spelled(reading):
+        for hit in itertools.chain(self._spelled(reading), *(self._sounding(reading, s) for s in sounds)):
             key = (id(hit.entry), hit.start, hit.end)
             if key not in seen:
                 seen.add(key)
                 yield hit
-        for sounds in sounds_of(reading) if self._sound.targets else ():
-            for hit in self._sounding(reading, sounds):
-                key = (id(hit.entry), hit.start, hit.end)
-                if key not in seen:
-                    seen.add(key)
-                    yield hit
 
     def _spelled(self, reading: Normalised) -> Iterator[_Found]:
         text = reading.text
@@ -166,7 +170,7 @@ class _Index:
                 yield target, start, end
 
 
-def _spelling_anchors(entries: Iterable[Entry]) -> Iterator[tuple[str, _Target]]:
+def _spelling_anchors(entries: Sequence[Entry]) -> Iterator[tuple[str, _Target]]:
     for entry in entries:
         if len(entry.parts) > 1:
             lead = max(entry.parts, key=_anchor_worth)
@@ -248,7 +252,7 @@ class _Combination:
     def _gather(self, text: str, span: tuple[int, int], others: list[Pattern]) -> tuple[int, int] | None:
         """The range from the first to the last part, each at most `within` from what was gathered before."""
         within = self.entry.within
-        sentence = _sentence(text, *span)
+        sentence = _sentence(text, *span, reach=sum(within + p.longest for p in others))
         waiting = list(others)
         while waiting:
             for pattern in waiting:
@@ -290,6 +294,7 @@ class _Context:
         self.reading = reading
         self.guards = guards
         self.breaks: list[int] = reading.breaks.tolist()
+        self.restored: list[int] = reading.restored.tolist()
 
     def explain(self, item: TextItem, found: list[_Found], offset: int) -> Explained:
         matches: list[TermMatch] = []
@@ -316,7 +321,7 @@ class _Context:
             start=start - offset,
             end=end - offset,
             normalised=hit.spelled or self.reading.text[hit.start : hit.end],
-            how=hit.how,
+            how="sound" if _any_within(self.restored, hit.start, hit.end) else hit.how,
             entry=hit.entry.where,
         )
 
@@ -347,8 +352,7 @@ class _Context:
 
     def _broken(self, hit: _Found) -> bool:
         """Whether two whole words were pushed together in the middle of the match ("喝了好 转发")."""
-        at = bisect_right(self.breaks, hit.start)
-        return at < len(self.breaks) and self.breaks[at] < hit.end
+        return _any_within(self.breaks, hit.start + 1, hit.end)
 
 
 def _strongest(matches: list[TermMatch]) -> tuple[tuple[TermMatch, ...], tuple[Dropped, ...]]:
@@ -365,6 +369,12 @@ def _strongest(matches: list[TermMatch]) -> tuple[tuple[TermMatch, ...], tuple[D
     return tuple(sorted(kept, key=lambda m: (m.start, m.end))), tuple(dropped)
 
 
+def _any_within(positions: list[int], start: int, end: int) -> bool:
+    """Whether one of the sorted positions lies in start..end-1."""
+    at = bisect_left(positions, start)
+    return at < len(positions) and positions[at] < end
+
+
 def _edge(text: str, at: int) -> bool:
     """Whether a word may begin or end at `at`: not between two letters, not between two digits."""
     if not 0 < at < len(text):
@@ -373,10 +383,12 @@ def _edge(text: str, at: int) -> bool:
     return not ("a" <= before <= "z" and "a" <= after <= "z") and not ("0" <= before <= "9" and "0" <= after <= "9")
 
 
-def _sentence(text: str, start: int, end: int) -> tuple[int, int]:
-    first = max(text.rfind(c, 0, start) for c in _SENTENCE_ENDS) + 1
-    ends = [i for c in _SENTENCE_ENDS if (i := text.find(c, end)) >= 0]
-    return first, min(ends, default=len(text))
+def _sentence(text: str, start: int, end: int, reach: int) -> tuple[int, int]:
+    """The sentence around text[start:end], at most `reach` characters to either side."""
+    first, last = max(0, start - reach), min(len(text), end + reach)
+    begins = max(text.rfind(c, first, start) for c in _SENTENCE_ENDS) + 1
+    ends = [i for c in _SENTENCE_ENDS if (i := text.find(c, end, last)) >= 0]
+    return max(begins, first), min(ends, default=last)
 
 
 def _batches(items: Sequence[TextItem]) -> Iterator[Sequence[TextItem]]:

@@ -8,7 +8,7 @@ passes over code points: one table look-up per character, then rules over runs o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -26,8 +26,8 @@ SPLIT_CHARACTERS = {
     "讠午": "许", "氵咸": "减", "月巴": "肥", "疒瘤": "瘤", "糸工": "红", "纟工": "红", "禾斗": "科", "走取": "趣",
     "毒品品": "毒品", "亻介": "价", "讠永": "咏", "言午": "许", "女乃": "奶", "车专": "转", "贝长": "账", "亻弋": "代",
 }  # fmt: skip
-# Digits and signs that stand for letters inside a latin word (rep1ica, m0ney, c@sh).
-_LEET = {"0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s", "!": "i"}
+# Digits and signs that stand for letters inside a latin word (rep1ica, m0ney, ca$h).
+_LEET = {"0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "$": "s"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,8 @@ class Normalised:
 
     `starts`, `ends`: int32 (len(text),); character i of `text` was read from
     `original[starts[i]:ends[i]]`. Both never decrease. `breaks`: int32, sorted; the indexes in `text`
-    before which a separator between two whole words was left out ("全网 最低" has one at 2).
+    before which a separator between two whole words was left out ("全网 最低" has one at 2). `restored`:
+    int32, sorted; the indexes in `text` of characters that were written by sound.
     """
 
     original: str
@@ -44,6 +45,7 @@ class Normalised:
     starts: NDArray[np.int32]
     ends: NDArray[np.int32]
     breaks: NDArray[np.int32]
+    restored: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, dtype=np.int32))
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """The half-open range of `original` that `text[start:end]` (not empty) was read from."""
@@ -119,19 +121,22 @@ def _join_split_characters(
 
 
 def _read_leet(codes: NDArray[np.uint32], table: Tables) -> NDArray[np.uint32]:
-    """m0ney → money; and o or l between digits is 0 or 1 (13o0 → 1300)."""
-    if len(codes) < 3:
-        return codes
-    kind = table.kind[codes]
-    between_letters = (kind[:-2] == LATIN) & (kind[2:] == LATIN) & _IS_LEET[np.minimum(codes[1:-1], 127)]
-    for i in (np.flatnonzero(between_letters) + 1).tolist():
-        # Two letters on one side at least: h1n1 and b2b are names, not evasion.
-        if (i >= 2 and kind[i - 2] == LATIN) or (i + 2 < len(kind) and kind[i + 2] == LATIN):
-            codes[i] = ord(_LEET[chr(codes[i])])
-    between_digits = (kind[:-2] == DIGIT) & (kind[2:] == DIGIT) & (kind[1:-1] == LATIN)
-    for i in (np.flatnonzero(between_digits) + 1).tolist():
-        if codes[i] == ord("o"):
-            codes[i] = ord("0")
+    """m0ney → money; and o between digits is 0 (13o0 → 1300)."""
+    while len(codes) >= 3:
+        kind = table.kind[codes]
+        letter, digit = kind == LATIN, kind == DIGIT
+        # Three letters around it at least, two of them on one side: h1n1 and b2b are names, not evasion.
+        beyond = np.zeros(len(codes), dtype=bool)
+        beyond[2:] |= letter[:-2]
+        beyond[:-2] |= letter[2:]
+        as_letter = letter[:-2] & letter[2:] & beyond[1:-1] & _IS_LEET[np.minimum(codes[1:-1], 127)]
+        as_zero = digit[:-2] & digit[2:] & (codes[1:-1] == ord("o"))
+        changed = np.flatnonzero(as_letter | as_zero) + 1
+        if not changed.size:
+            break
+        # Once more afterwards: a letter read so may be the neighbour that another one lacked.
+        for i in changed.tolist():
+            codes[i] = ord(_LEET.get(chr(codes[i]), "0"))
     return codes
 
 

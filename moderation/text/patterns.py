@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.resources import files
 
 from moderation.text.characters import HANZI, tables
 from moderation.text.normalise import normalise
@@ -22,13 +23,27 @@ MAX_GAP = 60
 _LONGEST_NUMBER = 12
 _LONGEST_ENDING = 12
 
-_NUMERALS = {"一": "1", "二": "2", "两": "2", "三": "3", "四": "4", "五": "5", "六": "6", "七": "7", "八": "8", "九": "9"}
+_NUMERALS = dict(zip("一二两三四五六七八九", "1223456789", strict=True))
 _NUMERAL_CLASS = {n: f"[{n}{d}]" for n, d in _NUMERALS.items()} | {
     str(d): f"[{d}{''.join(n for n, v in _NUMERALS.items() if v == str(d))}]" for d in range(1, 10)
 }
 _NUMBER = (
-    r"(?:\d{1,9}(?:[.,]\d{1,4})?\+?(?:万|千|百|亿|多|[kw](?![a-z])|%)?|(?:百分之)?[零〇一二两三四五六七八九十百千万亿几半数]{1,10})"
+    r"(?:\d{1,9}(?:[.,]\d{1,4})?\+?(?:万|千|百|亿|多|[kw](?![a-z])|%)?"
+    r"|(?:百分之)?[零〇一二两三四五六七八九十百千万亿几半数]{1,10})"
 )
+_NUMBER_WORDS_EN = (
+    "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|"
+    "ninety|hundred|thousand|million"
+)
+_GAP = 60
+_LONGEST_NUMBER = 12
+_LONGEST_ENDING = 12
+
+_NUMERALS = dict(zip("一二两三四五六七八九", "1223456789", strict=True))
+_NUMERAL_CLASS = {n: f"[{n}{d}]" for n, d in _NUMERALS.items()} | {
+    str(d): f"[{d}{''.join(n for n, v in _NUMERALS.items() if v == str(d))}]" for d in range(1, 10)
+}
+_NUMBER = r"(?:\d{1,9}(?:[.,]\d{1,4})?\+?(?:万|千|百|亿|多|[kw](?![a-z])|%)?|(?:百分之)?[零〇一二两三四五六七八九十百千万亿几半数]{1,10})"
 _NUMBER_WORDS_EN = (
     "one two three four five six seven eight nine ten eleven twelve fifteen twenty thirty forty fifty sixty "
     "ninety hundred thousand million"
@@ -37,16 +52,7 @@ _GAP = {"zh": "[^。!?;\n]", "en": r"(?:(?!\. )[^。!?;\n])"}
 # Between two letters or two digits there is no word edge; between any other two characters there is.
 WORD_EDGE = r"(?<![a-z](?=[a-z]))(?<![0-9](?=[0-9]))"
 # So frequent in any live room that they are poor anchors, whatever their length.
-_COMMON = frozenset(
-    "我们 你们 他们 这个 那个 就是 可以 好了 没有 一个 喜欢 直接 今天 真的 不是 什么 大家 家人 宝宝 现在 然后 一样 非常 "
-    "效果 不用 不要 不会 不能 都能 都可以 需要 自己 知道 觉得 已经 因为 所以 但是 这样 那么 一下 一点 起来 出来 很多 时候 "
-    "东西 我家 咱们 姐妹 家人们 宝子 老铁 链接 下单 价格 产品 品质 质量 衣服 面料 皮肤 孩子 老人 身体 每天 一天 一次 吃了 "
-    "喝了 用了 喝完 吃完 用完 可以吃 能用 放心 保证 绝对 完全 马上 立刻 永远 彻底 所有 全部 任何 人人 都有 都是 还能 拿到 "
-    "you your the this that with for and our are can will have just get all not best free only more from "
-    "product guaranteed guarantee".split()
-)
-
-_SHORT_WORDS = frozenset("of to in on at by is it as or an no be we he me my do so up go us if am".split())
+_COMMON = frozenset((files("moderation.text") / "tables" / "common.txt").read_text("utf-8").split())
 
 
 class PatternError(ValueError):
@@ -358,7 +364,7 @@ def _choose_anchors(nodes: Sequence_) -> tuple[Anchor, ...]:
 def _searchable(word: str) -> bool:
     word = word.strip()
     han = sum(1 for c in word if c > "\u2fff")
-    return han >= 2 or len(word) >= 3 or (len(word) == 2 and word not in _SHORT_WORDS)
+    return han >= 2 or len(word) >= 3 or (len(word) == 2 and word not in _COMMON)
 
 
 def _weight(word: str) -> int:
@@ -379,8 +385,7 @@ def _regex(nodes: Sequence_, language: str, edge: str) -> str:
         elif isinstance(node, Gap):
             parts.append(f"{edge}{_GAP[language]}{{0,{node.most}}}?{edge}")
         elif isinstance(node, Number):
-            words = "|".join(_NUMBER_WORDS_EN)
-            parts.append(f"(?:{_NUMBER}|(?:{words}))" if language == "en" else _NUMBER)
+            parts.append(f"(?:{_NUMBER}|{_NUMBER_WORDS_EN})" if language == "en" else _NUMBER)
         else:
             parts.append(f"[a-z]{{0,{_LONGEST_ENDING}}}")
     return "".join(parts)

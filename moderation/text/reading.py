@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from moderation.text.matcher import TermMatch, TermMatcher
+from moderation.text.matcher import TermMatch, TermMatcher, TextItem
 from moderation.types import Box, Utterance
 
 # A longer silence than this ends a thought; captions that overlap in time are two texts, not one.
@@ -32,18 +32,16 @@ class Reading:
 
 def read(utterances: Sequence[Utterance], matcher: TermMatcher, *, category: str | None = None) -> list[Reading]:
     """All term matches of a transcript, in the order of the utterances."""
-    found = [
+    pairs = list(_joined_pairs(utterances))
+    texts = [*utterances, *(joined for joined, _ in pairs)]
+    borders = [None] * len(utterances) + [border for _, border in pairs]
+    matches = matcher.match_many([TextItem(u.text, category, u.source) for u in texts])
+    return [
         Reading(utterance, match)
-        for utterance in utterances
-        for match in matcher.match(utterance.text, category=category, source=utterance.source)
+        for utterance, border, found in zip(texts, borders, matches, strict=True)
+        for match in found
+        if border is None or match.start < border < match.end
     ]
-    for joined, border in _joined_pairs(utterances):
-        found += [
-            Reading(joined, match)
-            for match in matcher.match(joined.text, category=category, source=joined.source)
-            if match.start < border < match.end
-        ]
-    return found
 
 
 def _joined_pairs(utterances: Sequence[Utterance]) -> Iterator[tuple[Utterance, int]]:

@@ -9,7 +9,6 @@ one with the second reading of characters that have two.
 from __future__ import annotations
 
 import itertools
-import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -17,7 +16,7 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-from moderation.text.characters import UNICODE
+from moderation.text.characters import HANZI, LATIN, UNICODE, tables
 from moderation.text.normalise import Normalised
 
 # (spelling at the start or end of a syllable, the sound it is merged with)
@@ -27,7 +26,6 @@ REGIONAL_INITIALS = (("h", "f"), ("r", "l"))
 
 _FIRST_CODE = 0xE000  # private use: normalised text never holds these
 _MOST_READINGS = 8
-_PINYIN_BESIDE_HAN = re.compile("(?<=[\u4e00-\u9fff])[a-z]{2,18}|[a-z]{2,18}(?=[\u4e00-\u9fff])")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +42,15 @@ class SoundTable:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sounds:
-    """`text` with a sound code per syllable; character i stands for reading[starts[i]:ends[i]]."""
+    """`text` with a sound code per syllable; character i stands for reading[starts[i]:ends[i]].
+
+    `spelled`: the indexes in `text` of syllables that were written in latin letters.
+    """
 
     text: str
     starts: NDArray[np.int32]
     ends: NDArray[np.int32]
+    spelled: tuple[int, ...] = ()
 
 
 def near_sound(syllable: str, *, regional: bool = False) -> str:
@@ -70,7 +72,7 @@ def sound_table(*, regional: bool = False) -> SoundTable:
     second = first.copy()
     class_of: dict[str, int] = {}
     codes: dict[str, int] = {}
-    rows = (files(__package__) / "tables" / "pinyin.txt").read_text(encoding="utf-8").splitlines()
+    rows = (files("moderation.text") / "tables" / "pinyin.txt").read_text(encoding="utf-8").splitlines()
     also: list[tuple[str, int]] = []
     for row in rows:
         syllable, usual, rarer = row.split("\t")
@@ -91,16 +93,15 @@ def sounds_of(reading: Normalised, *, regional: bool = False) -> tuple[Sounds, S
     codes = reading.codes
     starts = np.arange(len(codes), dtype=np.int32)
     ends = starts + np.int32(1)
-    keep, spelled = _spelled_syllables(reading.text, table, ends)
+    keep, spelled = _spelled_syllables(reading.text, codes, table, ends)
+    kept = np.flatnonzero(keep)
+    positions = np.array([p for p, _ in spelled], dtype=np.int64)
+    where = tuple(np.searchsorted(kept, positions).tolist())
     out: list[Sounds] = []
     for column in (table.first, table.second):
         sound = column[codes]
-        for position, code in spelled:
-            sound[position] = code
-        if keep is not None:
-            out.append(Sounds(_string(sound[keep]), starts[keep], ends[keep]))
-        else:
-            out.append(Sounds(_string(sound), starts, ends))
+        sound[positions] = [code for _, code in spelled]
+        out.append(Sounds(_string(sound[kept]), starts[kept], ends[kept], where))
     return out[0], out[1]
 
 
@@ -113,27 +114,37 @@ def sound_spellings(word: str, *, regional: bool = False) -> tuple[str, ...]:
 
 
 def _spelled_syllables(
-    text: str, table: SoundTable, ends: NDArray[np.int32]
-) -> tuple[NDArray[np.bool_] | None, list[tuple[int, int]]]:
+    text: str, codes: NDArray[np.uint32], table: SoundTable, ends: NDArray[np.int32]
+) -> tuple[NDArray[np.bool_], list[tuple[int, int]]]:
     """Latin pinyin beside hanzi: which characters stay, and (position, code) of each syllable's first letter.
 
     `ends` is moved, in place, to the end of each such syllable.
     """
-    keep: NDArray[np.bool_] | None = None
+    keep = np.ones(len(codes), dtype=bool)
     spelled: list[tuple[int, int]] = []
-    for match in _PINYIN_BESIDE_HAN.finditer(text):
-        syllables = _segment(match[0])
+    for start, end in _letters_beside_han(codes):
+        syllables = _segment(text[start:end])
         if not syllables:
             continue
-        if keep is None:
-            keep = np.ones(len(text), dtype=bool)
-        at = match.start()
+        at = start
         for syllable in syllables:
             spelled.append((at, table.class_of[syllable]))
             keep[at + 1 : at + len(syllable)] = False
             ends[at] = at + len(syllable)
             at += len(syllable)
     return keep, spelled
+
+
+def _letters_beside_han(codes: NDArray[np.uint32]) -> list[tuple[int, int]]:
+    """The runs of 2 to 18 letters that touch a hanzi."""
+    kind = tables().kind[codes]
+    letter = np.concatenate(([False], kind == LATIN, [False]))
+    starts = np.flatnonzero(letter[1:] & ~letter[:-1])
+    ends = np.flatnonzero(~letter[1:] & letter[:-1])
+    han = np.concatenate(([False], kind == HANZI, [False]))
+    length = ends - starts
+    chosen = (han[starts] | han[ends + 1]) & (length >= 2) & (length <= 18)
+    return list(zip(starts[chosen].tolist(), ends[chosen].tolist(), strict=True))
 
 
 @lru_cache(maxsize=4096)

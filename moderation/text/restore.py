@@ -1,0 +1,112 @@
+"""Words of the lexicon that were typed or recognised by sound, put back as they are spelt.
+
+Patterns with gaps and sets are searched by spelling, so a set's word must be readable first: 糖niao病 and
+唐尿病 become 糖尿病. Two cases, both narrow. Latin pinyin beside hanzi is read as any word of the lexicon
+that it spells with its neighbours. Hanzi are read as another word only where that word is in a set, has
+three syllables or more, and shares a character with what was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import ahocorasick_rs
+import numpy as np
+
+from moderation.text.lexicon import Lexicon
+from moderation.text.normalise import Normalised
+from moderation.text.patterns import Group, Literal, Sequence_
+from moderation.text.sound import Sounds, sound_spellings
+
+_SHORTEST_HOMOPHONE = 3
+_LONGEST_WORD = 8
+
+_Change = tuple[int, int, str]  # sound indexes [first, last) now read as this word
+
+
+class WordRestorer:
+    """Puts the words of one lexicon back into readings."""
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        set_words = {w for words in lexicon.sets.values() for w in words if _is_han(w)}
+        spoken = set_words | {
+            w for e in lexicon.entries if e.language == "zh" for p in e.parts for w in _literals(p.nodes)
+        }
+        self._by_sound = {s: w for w in sorted(spoken) for s in sound_spellings(w)[:1] if len(w) <= _LONGEST_WORD}
+        long_words = sorted(w for w in set_words if len(w) >= _SHORTEST_HOMOPHONE)
+        self._long_words = long_words
+        sounds = [sound_spellings(w)[0] for w in long_words]
+        self._automaton = ahocorasick_rs.AhoCorasick(sounds, store_patterns=False) if sounds else None
+
+    def restore(self, reading: Normalised, sounds: Sounds) -> Normalised:
+        """The reading with such words spelt out, `reading` itself where there are none."""
+        changes = sorted(self._pinyin(reading, sounds), key=lambda c: c[0] - c[1])
+        changes += self._homophones(reading, sounds)
+        return _apply(reading, sounds, changes) if changes else reading
+
+    def _pinyin(self, reading: Normalised, sounds: Sounds) -> Iterator[_Change]:
+        """Words that hold at least one syllable in latin letters."""
+        for at in sounds.spelled:
+            for first in range(max(0, at - _LONGEST_WORD + 1), at + 1):
+                for last in range(max(at + 1, first + 2), min(len(sounds.text), first + _LONGEST_WORD) + 1):
+                    word = self._by_sound.get(sounds.text[first:last])
+                    if word is not None and _same_where_han(reading, sounds, first, last, word):
+                        yield first, last, word
+
+    def _homophones(self, reading: Normalised, sounds: Sounds) -> Iterator[_Change]:
+        if self._automaton is None:
+            return
+        text, starts, ends = reading.text, sounds.starts, sounds.ends
+        for number, first, last in self._automaton.find_matches_as_indexes(sounds.text, overlapping=True):
+            word = self._long_words[number]
+            heard = text[starts[first] : ends[last - 1]]
+            if heard != word and any(a == b for a, b in zip(heard, word, strict=False)):
+                yield first, last, word
+
+
+def _same_where_han(reading: Normalised, sounds: Sounds, first: int, last: int, word: str) -> bool:
+    """Whether the word agrees with every hanzi that was written out."""
+    for index, character in zip(range(first, last), word, strict=True):
+        start, end = int(sounds.starts[index]), int(sounds.ends[index])
+        if end - start == 1 and reading.text[start] != character:
+            return False
+    return True
+
+
+def _apply(reading: Normalised, sounds: Sounds, changes: Iterable[_Change]) -> Normalised:
+    """Write the words over what stands there; the first change wins where two overlap."""
+    codes, starts, ends = reading.codes.copy(), reading.starts.copy(), reading.ends.copy()
+    keep = np.ones(len(codes), dtype=bool)
+    restored = np.zeros(len(codes), dtype=bool)
+    for first, last, word in changes:
+        begin, end = int(sounds.starts[first]), int(sounds.ends[last - 1])
+        if restored[begin:end].any():
+            continue
+        for index, character in zip(range(first, last), word, strict=True):
+            at, to = int(sounds.starts[index]), int(sounds.ends[index])
+            codes[at] = ord(character)
+            ends[at] = reading.ends[to - 1]
+            keep[at + 1 : to] = False
+        restored[begin:end] = True
+    new_index = np.cumsum(keep) - keep
+    return Normalised(
+        original=reading.original,
+        text=codes[keep].astype("<u4").tobytes().decode("utf-32-le"),
+        starts=starts[keep],
+        ends=ends[keep],
+        breaks=new_index[reading.breaks].astype(np.int32),
+        restored=np.flatnonzero(restored[keep]).astype(np.int32),
+    )
+
+
+def _is_han(word: str) -> bool:
+    return len(word) >= 2 and all("\u4e00" <= c <= "\u9fff" for c in word)
+
+
+def _literals(nodes: Sequence_) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, Literal) and _is_han(node.text):
+            yield node.text
+        elif isinstance(node, Group):
+            for option in node.options:
+                yield from _literals(option)
