@@ -38,11 +38,11 @@ _BOOT = (
 )
 
 
-class OutOfTime(Exception):
+class OutOfTimeError(Exception):
     """The time budget of the file is used up."""
 
 
-class Died(Exception):
+class DecoderGoneError(Exception):
     """The child is gone or talks nonsense; the text says how."""
 
 
@@ -104,11 +104,11 @@ class Decoder:
         return self._process.poll() is None
 
     def assign(self, fd: int, limits: MediaLimits, budget: Budget) -> None:
-        """Hand over the file. Raises Died; ModerationError where the child cannot even start."""
+        """Hand over the file. Raises DecoderGoneError; ModerationError where the child cannot even start."""
         start = Budget(_START_TIMEOUT_S)
         try:
             self._expect("ready", start)
-        except (Died, OutOfTime) as error:
+        except (DecoderGoneError, OutOfTimeError) as error:
             raise ModerationError(f"the decoding process did not start: {error}; {self._complaint()}") from error
         job = {
             "memory_bytes": limits.memory_bytes,
@@ -123,25 +123,25 @@ class Decoder:
             _warn_unfiltered()
 
     def request(self, kind: str, budget: Budget, times: Sequence[float] = (), **fields: Any) -> Iterator[Message]:
-        """Ask, and yield the answers up to and including `end` or `fault`. Raises Died, OutOfTime."""
+        """Ask, and yield the answers up to and including `end` or `fault`. Raises DecoderGoneError, OutOfTimeError."""
         try:
             wire.send(self._sock, {"kind": kind, **fields}, array.array("d", times))
         except OSError as error:
-            raise Died(self._how_it_died()) from error
+            raise DecoderGoneError(self._how_it_died()) from error
         while True:
             message = self._receive(budget)
             yield message
             try:
                 message.require_taken()
             except wire.WireError as error:
-                raise Died(f"it sent nonsense ({error})") from error
+                raise DecoderGoneError(f"it sent nonsense ({error})") from error
             if message.kind in ("end", "fault"):
                 return
 
     def _expect(self, kind: str, budget: Budget) -> Message:
         message = self._receive(budget)
         if message.kind != kind or message.payload_bytes:
-            raise Died(f"it answered {message.kind!r} where {kind!r} was due")
+            raise DecoderGoneError(f"it answered {message.kind!r} where {kind!r} was due")
         return message
 
     def _receive(self, budget: Budget) -> Message:
@@ -149,7 +149,9 @@ class Decoder:
             header, payload_bytes = wire.receive(functools.partial(self._read, budget))
             return Message(header, payload_bytes, functools.partial(self._fill, budget))
         except wire.WireError as error:
-            raise Died(self._how_it_died() if not self._answers() else f"it sent nonsense ({error})") from error
+            raise DecoderGoneError(
+                self._how_it_died() if not self._answers() else f"it sent nonsense ({error})"
+            ) from error
 
     def _read(self, budget: Budget, count: int) -> bytearray:
         data = bytearray(count)
@@ -163,14 +165,14 @@ class Decoder:
             while len(view):
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise OutOfTime
+                    raise OutOfTimeError
                 self._sock.settimeout(left)
                 got = self._sock.recv_into(view)
                 if got == 0:
                     raise wire.WireError("it hung up")
                 view = view[got:]
         except TimeoutError as error:
-            raise OutOfTime from error
+            raise OutOfTimeError from error
         except OSError as error:
             raise wire.WireError(str(error)) from error
         finally:
@@ -333,5 +335,6 @@ def _warn_unfiltered() -> None:
 
 def crashed(path: Path, how: str) -> DecoderCrashedError:
     return DecoderCrashedError(
-        f"the decoder died on {path} ({how}) before anything was read; the file is damaged or hostile, do not retry it as it is"
+        f"the decoder died on {path} ({how}) before anything was read; "
+        "the file is damaged or hostile, do not retry it as it is"
     )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from moderation.errors import DecodeTimeoutError, InputError, TooLongError
 from moderation.media import notices, unpack, wire
-from moderation.media.decoder import Budget, Decoder, DecoderPool, Died, Message, OutOfTime, crashed
+from moderation.media.decoder import Budget, Decoder, DecoderGoneError, DecoderPool, Message, OutOfTimeError, crashed
 from moderation.media.settings import MediaLimits, SamplingSettings
 from moderation.media.source import Source
 from moderation.types import Audio, Frame, MediaInfo, Utterance
@@ -214,11 +214,11 @@ class Media:
         """Turn a failure into a warning, or raise it where nothing was or can be read."""
         try:
             yield
-        except OutOfTime:
+        except OutOfTimeError:
             until = read_until()
             self._warn(f"{what}:time", notices.out_of_time(what, self._budget.total, until))
             self._fail(what, until, self._timeout())
-        except (Died, wire.WireError) as error:
+        except (DecoderGoneError, wire.WireError) as error:
             until = read_until()
             self._warn(f"{what}:died", notices.decoder_died(what, str(error), until))
             self._fail(what, until, crashed(self.path, str(error)))
@@ -263,10 +263,10 @@ class Media:
 
     def _probe(self) -> MediaInfo:
         try:
-            header = next(iter(self._ask_once("probe"))).header
-        except OutOfTime as error:
+            header = next(iter(self._ask_once("probe", encrypted=sorted(self._source.encrypted())))).header
+        except OutOfTimeError as error:
             raise self._timeout() from error
-        except Died as error:
+        except DecoderGoneError as error:
             raise crashed(self.path, str(error)) from error
         except wire.WireError as error:
             raise crashed(self.path, f"it sent nonsense: {error}") from error
@@ -288,8 +288,8 @@ class Media:
     def _kinds_of(info: MediaInfo) -> frozenset[str]:
         return frozenset({"pictures"} if info.has_video else ()) | ({"sound"} if info.has_audio else set())
 
-    def _ask_once(self, kind: str) -> list[Message]:
-        return list(self._ask(kind))
+    def _ask_once(self, kind: str, **fields: Any) -> list[Message]:
+        return list(self._ask(kind, **fields))
 
     def _warn_about(self, info: MediaInfo, header: wire.Header) -> None:
         if info.is_picture and self.path.suffix.lower() in notices.VIDEO_NAMES:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-VIDEO_NAMES = frozenset(
-    [".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".flv", ".ts", ".mts", ".m2ts", ".3gp", ".3g2", ".mpg", ".mpeg", ".wmv", ".asf", ".ogv", ".vob", ".rm", ".rmvb"]
-)
+VIDEO_NAMES = frozenset({
+    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".flv", ".ts", ".mts", ".m2ts", ".3gp", ".3g2",
+    ".mpg", ".mpeg", ".wmv", ".asf", ".ogv", ".vob", ".rm", ".rmvb",
+})  # fmt: skip
 
 EMBEDDED = {
     "video_encrypted": "media: the pictures are encrypted and were not read; send the file decrypted",
@@ -55,8 +56,8 @@ def declared_duration(declared_s: float, real_s: float | None) -> str:
 def missing_end(what: str, read_s: float, duration_s: float) -> str:
     missing = duration_s - read_s
     return (
-        f"media: {what}: the last {missing:.1f} s of {duration_s:.1f} s ({missing / duration_s:.0%}) could not be read; "
-        "the file is cut off or damaged"
+        f"media: {what}: the last {missing:.1f} s of {duration_s:.1f} s ({missing / duration_s:.0%}) "
+        "could not be read; the file is cut off or damaged"
     )
 
 

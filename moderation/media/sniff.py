@@ -35,7 +35,8 @@ _ADDRESS_LINE = re.compile(r"(?:https?|rtmps?|rtmpe|rtsp|mms|srt|udp|rtp|tcp|ftp
 _XML_PREAMBLE = re.compile(r"(?:\s*(?:<\?xml.*?\?>|<!--.*?-->|<!doctype[^>]*>))+\s*", re.DOTALL)
 _SDP = re.compile(r"v=0\s+(?:o|s|t|m|c)=")
 
-_BOXES_INSIDE = frozenset({b"moov", b"trak", b"mdia", b"minf", b"dinf"})
+_BOXES_INSIDE = frozenset({b"moov", b"trak", b"mdia", b"minf", b"dinf", b"stbl"})
+_ENCRYPTED_ENTRIES = {b"encv": "video", b"drmi": "video", b"enca": "audio", b"drms": "audio"}
 _DEEPEST, _MOST_BOXES = 8, 20_000
 _SELF_CONTAINED = 1
 
@@ -44,6 +45,19 @@ def forbidden_reference(read_at: ReadAt, size: int) -> str | None:
     """What kind of reference list this is, in words; None for anything else."""
     head = read_at(0, _HEAD_BYTES)
     return _text_list(head) or (_outside_box(read_at, size) if _is_mp4(head) else None)
+
+
+def encrypted_kinds(read_at: ReadAt, size: int) -> frozenset[str]:
+    """Which of "video" and "audio" an MP4's sample descriptions mark as encrypted (ISO 23001-7, Apple)."""
+    if not _is_mp4(read_at(0, 8)):
+        return frozenset()
+    kinds = (
+        _ENCRYPTED_ENTRIES.get(entry)
+        for box, start, end in _boxes(read_at, 0, size)
+        if box == b"stsd"
+        for entry, _, _ in _entries(read_at, start, end)
+    )
+    return frozenset(kind for kind in kinds if kind)
 
 
 def _text_list(head: bytes) -> str | None:
@@ -79,7 +93,7 @@ def _outside_box(read_at: ReadAt, size: int) -> str | None:
     for kind, start, end in _boxes(read_at, 0, size):
         if kind == b"rmra":
             return "a QuickTime reference movie"
-        if kind == b"dref" and any(_points_outside(*entry) for entry in _references(read_at, start, end)):
+        if kind == b"dref" and any(_points_outside(*entry) for entry in _entries(read_at, start, end)):
             return "a QuickTime movie whose media lie in another file"
     return None
 
@@ -109,8 +123,8 @@ def _boxes(read_at: ReadAt, start: int, end: int) -> Iterator[tuple[bytes, int, 
             stack.append((content, stop))
 
 
-def _references(read_at: ReadAt, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """`(type, flags, payload bytes)` of each entry of a `dref` box."""
+def _entries(read_at: ReadAt, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """`(type, flags, payload bytes)` of each entry of a `dref` or `stsd` box."""
     at = start + 8
     while at + 12 <= end:
         entry = read_at(at, 12)

@@ -16,7 +16,7 @@ from moderation.errors import (
     TooLargeError,
     UnreadableMediaError,
 )
-from moderation.media.sniff import forbidden_reference
+from moderation.media.sniff import encrypted_kinds, forbidden_reference
 
 _NOTHING_THERE = {errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG}
 _HASH_CHUNK = 1 << 20
@@ -52,6 +52,10 @@ class Source:
     def read_at(self, offset: int, count: int) -> bytes:
         return os.pread(self.fd, count, offset)
 
+    def encrypted(self) -> frozenset[str]:
+        """The kinds of streams ("video", "audio") that an MP4 marks as encrypted."""
+        return encrypted_kinds(self.read_at, self.size)
+
     def sha256(self) -> str:
         """Hex digest of the content, read in chunks."""
         digest = hashlib.sha256()
@@ -70,7 +74,7 @@ class Source:
 def _open_regular(path: Path) -> int:
     """A descriptor of a regular file; looks before it opens, because opening a device can act on it."""
     try:
-        _require_regular(path, os.stat(path))
+        _require_regular(path, path.stat())
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
         try:
             _require_regular(path, os.fstat(fd))

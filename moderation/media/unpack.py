@@ -61,7 +61,7 @@ def frame(message: Message, max_pixels: int) -> Frame:
     if width * height > max_pixels:
         raise wire.WireError(f"a frame of {width}×{height} pixels")
     pixels = np.empty((height, width, channels), np.uint8)
-    message.payload_into(memoryview(pixels).cast("B"))
+    message.payload_into(pixels.data.cast("B"))
     image = over_white(pixels) if channels == 4 else pixels
     image = upright(image, header.flag("transpose"), header.flag("flip_x"), header.flag("flip_y"))
     return Frame(pts_s=header.number("at", 0, _MOST_SECONDS), image=image, keyframe=header.flag("key"))
@@ -94,7 +94,7 @@ def sound(message: Message) -> tuple[int, NDArray[np.float32]]:
     if rest or not 0 < count <= _MOST_SAMPLES_A_MESSAGE:
         raise wire.WireError(f"a sound of {message.payload_bytes} bytes")
     samples = np.empty(count, np.float32)
-    message.payload_into(memoryview(samples).cast("B"))
+    message.payload_into(samples.data.cast("B"))
     np.nan_to_num(samples, copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
     return start, np.clip(samples, -1.0, 1.0, out=samples)
 

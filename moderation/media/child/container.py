@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 from dataclasses import dataclass
+from typing import TypeVar
 
 import av
 import av.error
@@ -28,11 +29,12 @@ DEMUXERS = (
 )  # fmt: skip
 PICTURE_DEMUXERS = frozenset({"jpeg_pipe", "png_pipe", "webp_pipe", "bmp_pipe", "tiff_pipe", "jpegxl_pipe"})
 _REFERENCE_DEMUXERS = frozenset({"hls", "dash", "concat", "sdp", "rtsp", "imf", "hds", "lavfi", "image2"})
-_ENCRYPTED_TAGS = frozenset({"encv", "enca", "drmi", "drms", "drmt"})
 _BUFFER_BYTES = 128 * 1024
 
+_S = TypeVar("_S", bound=Stream)
 
-class Refused(Exception):
+
+class RefusedError(Exception):
     """The file cannot be read; `code` is the contract's, `detail` is for people."""
 
     def __init__(self, code: str, detail: str) -> None:
@@ -97,7 +99,7 @@ class Opened:
 
 
 def open_container(fd: int, max_streams: int, max_pixels: int) -> Opened:
-    """Open the file afresh, from its first byte; raises Refused."""
+    """Open the file afresh, from its first byte; raises RefusedError."""
     reader = FileReader(fd)
     still = first_picture(reader)
     reader.seek(0)
@@ -118,8 +120,8 @@ def open_container(fd: int, max_streams: int, max_pixels: int) -> Opened:
     pictures = [s for s in container.streams.video if _known(s)]
     moving = [s for s in pictures if not s.disposition & Disposition.attached_pic]
     sounds = [s for s in container.streams.audio if _known(s)]
-    video = _best(container, "video", moving) or (pictures[0] if pictures else None)
-    audio = _best(container, "audio", sounds)
+    video = _default_of(moving, container.streams.best("video")) or (pictures[0] if pictures else None)
+    audio = _default_of(sounds, container.streams.best("audio"))
     if video is not None:
         _prepare(video, max_pixels)
     if audio is not None:
@@ -137,17 +139,18 @@ def open_container(fd: int, max_streams: int, max_pixels: int) -> Opened:
     )
 
 
-def is_encrypted(stream: Stream) -> bool:
-    return str(stream.codec_context.codec_tag).lower() in _ENCRYPTED_TAGS if _known(stream) else False
+def codec_name(stream: Stream) -> str:
+    """The codec's own name ("av1"), not the decoder's ("libdav1d")."""
+    return stream.codec_context.codec.canonical_name
 
 
 def _known(stream: Stream) -> bool:
     return stream.codec_context is not None
 
 
-def _best(container: InputContainer, kind: str, among: list) -> Stream | None:
-    best = container.streams.best(kind)  # type: ignore[arg-type]
-    return best if best in among else (among[0] if among else None)
+def _default_of(streams: list[_S], best: Stream | None) -> _S | None:
+    """FFmpeg's choice where it is one of `streams`, else their first."""
+    return next((stream for stream in streams if stream is best), streams[0] if streams else None)
 
 
 def _prepare(video: VideoStream, max_pixels: int) -> None:
@@ -169,13 +172,13 @@ def _origin(container: InputContainer, video: VideoStream | None) -> float:
     return first if first is not None and not -1.0 <= first - start <= 60.0 else start
 
 
-def _refusal(error: Exception) -> Refused:
+def _refusal(error: Exception) -> RefusedError:
     log = getattr(error, "log", None)
     demuxer, message = (log[1], log[2]) if log else ("", "")
     if "m3u8" in message or (demuxer in _REFERENCE_DEMUXERS and "not on whitelist" in message):
-        return Refused("forbidden_reference", f"it is a list of other files ({demuxer or 'hls'})")
+        return RefusedError("forbidden_reference", f"it is a list of other files ({demuxer or 'hls'})")
     if "not on whitelist" in message:
-        return Refused("unreadable_media", f"the format {demuxer!r} is not one that is accepted")
+        return RefusedError("unreadable_media", f"the format {demuxer!r} is not one that is accepted")
     if "max_streams" in message:
-        return Refused("unreadable_media", "it declares too many streams")
-    return Refused("unreadable_media", "it is no video, picture or sound in a known format")
+        return RefusedError("unreadable_media", "it declares too many streams")
+    return RefusedError("unreadable_media", "it is no video, picture or sound in a known format")

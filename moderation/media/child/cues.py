@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import av.error
+from av.packet import Packet
 from av.stream import Stream
 from av.subtitles.subtitle import AssSubtitle
 
-from moderation.media.child.container import Opened
+from moderation.media.child.container import Opened, codec_name
 
 TEXT_CODECS = frozenset({
     "subrip", "srt", "mov_text", "ass", "ssa", "webvtt", "text", "ttml", "microdvd", "sami", "realtext",
@@ -35,10 +36,10 @@ def read_cues(opened: Opened, until_s: float) -> Iterator[tuple[float, float, st
 
 
 def text_streams(opened: Opened) -> list[Stream]:
-    return [stream for stream in opened.subtitles if stream.codec_context.name in TEXT_CODECS]
+    return [stream for stream in opened.subtitles if codec_name(stream) in TEXT_CODECS]
 
 
-def _texts(packet: av.packet.Packet) -> list[str]:
+def _texts(packet: Packet) -> list[str]:
     try:
         rects = packet.decode()
     except (av.error.FFmpegError, ValueError):

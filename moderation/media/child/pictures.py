@@ -22,7 +22,7 @@ from moderation.media.child.container import Opened
 
 # A frame that begins at most this much after the time asked for counts as on display.
 TOLERANCE_S = 0.02
-_UNPLANNED_DEMUXERS = frozenset({"avi"})  # stores no presentation times
+_TIMELESS_DEMUXERS = frozenset({"avi"})  # stores no presentation times
 # One wild timestamp is a fault in the file; this many in a row mean that the limit is reached.
 _PACKETS_BEYOND_LIMIT = 64
 _LEAST_STEP_S = 0.001
@@ -57,7 +57,7 @@ class Wanted:
         return planning.grid(first, last, self.interval_s, also, limit)
 
 
-class PlanBroken(Exception):
+class PlanBrokenError(Exception):
     """The stream is not what its index said; exact frames must come from decoding everything."""
 
 
@@ -99,7 +99,8 @@ class Pictures:
         self._base = opened.video.time_base or Fraction(1, av.time_base)
         self._origin = opened.origin_s
         self._until = until_s
-        self._plannable = self._context.name in PLANNABLE and opened.demuxer not in _UNPLANNED_DEMUXERS
+        self._timeless = opened.demuxer in _TIMELESS_DEMUXERS
+        self._plannable = self._context.name in PLANNABLE and not self._timeless
         self.tally = Tally()
         opened.keep_only(opened.video)
 
@@ -141,7 +142,7 @@ class Pictures:
         return index if len(set(pts)) == len(pts) and planning.candidates(index) else None
 
     def planned(self, index: planning.PacketIndex, wanted: Wanted, limit: int) -> Timed:
-        """The frames on display at the wanted times; raises PlanBroken where one does not come out."""
+        """The frames on display at the wanted times; raises PlanBrokenError where one does not come out."""
         shown = planning.candidates(index)
         first, last = self._seconds(shown[0]), self._seconds(shown[-1])
         times = wanted.times(first, min(last, self._until), limit)
@@ -152,11 +153,11 @@ class Pictures:
             if delivery.complete:
                 return
             if n >= len(index.pts) or packet.pts != index.pts[n]:
-                raise PlanBroken
+                raise PlanBrokenError
             if n in plan.resets and fed:
                 yield from self._deliver(None, delivery)
                 if delivery.overdue(index.pts[n]):
-                    raise PlanBroken
+                    raise PlanBrokenError
                 self._context.flush_buffers()
             if plan.actions[n] == planning.SKIP:
                 continue
@@ -166,13 +167,13 @@ class Pictures:
             yield from self._deliver(packet, delivery)
         yield from self._deliver(None, delivery)
         if not delivery.complete:
-            raise PlanBroken
+            raise PlanBrokenError
 
     def _deliver(self, packet: Packet | None, delivery: _Delivery) -> Timed:
         for frame in self._decode(packet):
             if frame.interlaced_frame and self._context.name in DROPPABLE:
                 # A field in a packet of its own could have been dropped from a wanted frame.
-                raise PlanBroken
+                raise PlanBrokenError
             delivery.accept(frame)
         for pts, frame in delivery.ready():
             yield self._seconds(pts), frame
@@ -239,10 +240,12 @@ class Pictures:
         before = None
         step = max(float(1 / self._stream.average_rate) if self._stream.average_rate else 0.04, _LEAST_STEP_S)
         for frame in frames:
-            at = self._seconds(frame.pts) if frame.pts is not None else None
+            # Without stored presentation times FFmpeg guesses pts; output order follows dts.
+            ticks = frame.dts if self._timeless or frame.pts is None else frame.pts
+            at = self._seconds(ticks) if ticks is not None else None
             if at is None or (before is not None and at <= before):
                 at = before + step if before is not None else 0.0
-                self.tally.clock_repaired = True
+                self.tally.clock_repaired |= before is not None and not self._timeless
             before = at
             if at <= self._until:
                 yield at, frame

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import av
 import av.error
+from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from moderation.media.child.container import PICTURE_DEMUXERS, Opened, Refused, is_encrypted
+from moderation.media.child.container import PICTURE_DEMUXERS, Opened, RefusedError, codec_name
 from moderation.media.child.convert import Converter
 from moderation.media.child.cues import text_streams
 from moderation.media.child.pictures import MOST_SECONDS
@@ -21,13 +22,21 @@ _LEAST_BYTES_PER_SECOND = 60
 _ONE_FRAME_DEMUXERS = frozenset({"gif", "apng"})
 
 
-def examine(reopen: Callable[[], Opened], max_pixels: int) -> dict[str, Any]:
-    """The fields of the `info` message; raises Refused where nothing of the file can be scored."""
+def examine(reopen: Callable[[], Opened], max_pixels: int, encrypted: Collection[str]) -> dict[str, Any]:
+    """The fields of the `info` message; raises RefusedError where nothing of the file can be scored.
+
+    `encrypted` names the kinds ("video", "audio") that the container marks as encrypted; they are
+    not tried, because what a decoder makes of them is noise.
+    """
     opened = reopen()
     _refuse_without_streams(opened)
     notes: list[str] = []
-    video = _usable("video", opened.video, notes)
-    audio = _usable("audio", opened.audio, notes)
+    video = None if "video" in encrypted else opened.video
+    audio = None if "audio" in encrypted else opened.audio
+    if opened.video is not video:
+        notes.append("video_encrypted")
+    if opened.audio is not audio:
+        notes.append("audio_encrypted")
     if video is not None:
         _refuse_large(video.codec_context.width, video.codec_context.height, max_pixels)
     frames, heard = _first_decoded(opened, video, audio)
@@ -53,9 +62,9 @@ def examine(reopen: Callable[[], Opened], max_pixels: int) -> dict[str, Any]:
         "width": width,
         "height": height,
         "fps": _fps(opened.video) if frames and not still else None,
-        "video_codec": opened.video.codec_context.name if frames and opened.video else None,
-        "audio_codec": opened.audio.codec_context.name if heard and opened.audio else None,
-        "subtitle_codecs": [s.codec_context.name for s in opened.subtitles],
+        "video_codec": codec_name(opened.video) if frames and opened.video else None,
+        "audio_codec": codec_name(opened.audio) if heard and opened.audio else None,
+        "subtitle_codecs": [codec_name(s) for s in opened.subtitles],
         "is_picture": still or (opened.cover_art and bool(frames)),
         "cover_art": opened.cover_art and bool(frames) and not still,
         "animated_webp": opened.animated_webp,
@@ -71,29 +80,24 @@ def _refuse_without_streams(opened: Opened) -> None:
         return
     kinds = {stream.type for stream in opened.container.streams}
     if kinds & {"video", "audio"}:
-        raise Refused("unreadable_media", "its picture and sound are in no codec that is known here (or encrypted)")
-    raise Refused("no_media_stream", "the container holds neither picture nor sound")
-
-
-def _usable(kind: str, stream: VideoStream | AudioStream | None, notes: list[str]) -> Any:
-    if stream is not None and is_encrypted(stream):
-        notes.append(f"{kind}_encrypted")
-        return None
-    return stream
+        raise RefusedError(
+            "unreadable_media", "its picture and sound are in no codec that is known here (or encrypted)"
+        )
+    raise RefusedError("no_media_stream", "the container holds neither picture nor sound")
 
 
 def _refuse_large(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
-        raise Refused(
+        raise RefusedError(
             "too_large", f"its picture of {width}×{height} pixels is above the limit of {max_pixels / 1e6:g} megapixels"
         )
 
 
-def _nothing_decodes(opened: Opened, notes: list[str]) -> Refused:
+def _nothing_decodes(opened: Opened, notes: list[str]) -> RefusedError:
     if any(note.endswith("_encrypted") for note in notes):
-        return Refused("unreadable_media", "it is encrypted (DRM); send it decrypted")
-    names = [s.codec_context.name for s in (opened.video, opened.audio) if s is not None]
-    return Refused("unreadable_media", f"no picture and no sound in it can be decoded ({', '.join(names)})")
+        return RefusedError("unreadable_media", "it is encrypted (DRM); send it decrypted")
+    names = [codec_name(s) for s in (opened.video, opened.audio) if s is not None]
+    return RefusedError("unreadable_media", f"no picture and no sound in it can be decoded ({', '.join(names)})")
 
 
 def _first_decoded(
@@ -112,10 +116,8 @@ def _first_decoded(
             decoded = packet.decode()
         except (av.error.FFmpegError, ValueError):
             continue
-        if packet.stream is audio:
-            heard = any(frame.samples for frame in decoded)
-        else:
-            frames += decoded  # type: ignore[arg-type]
+        heard = heard or any(isinstance(frame, AudioFrame) and frame.samples for frame in decoded)
+        frames += [frame for frame in decoded if isinstance(frame, VideoFrame)]
         if len(frames) >= wanted_frames and heard:
             break
     return frames, heard and audio is not None

@@ -11,10 +11,10 @@ from typing import Any
 import av.error
 
 from moderation.media import wire
-from moderation.media.child.container import Refused, open_container
+from moderation.media.child.container import RefusedError, open_container
 from moderation.media.child.convert import Converter
 from moderation.media.child.cues import read_cues
-from moderation.media.child.pictures import Pictures, PlanBroken, Tally, Timed, Wanted
+from moderation.media.child.pictures import Pictures, PlanBrokenError, Tally, Timed, Wanted
 from moderation.media.child.probe import examine
 from moderation.media.child.sound import Sound
 
@@ -37,7 +37,7 @@ def serve(sock: socket.socket, job: Job) -> None:
         header, times = request
         try:
             _answer(sock, job, header, times)
-        except Refused as refused:
+        except RefusedError as refused:
             wire.send(sock, {"kind": "fault", "code": refused.code, "detail": refused.detail})
         except MemoryError:
             wire.send(sock, {"kind": "fault", "code": "decoder_crashed", "detail": "it needs too much memory"})
@@ -64,7 +64,7 @@ def _next_request(sock: socket.socket) -> tuple[wire.Header, array.array[float]]
 def _answer(sock: socket.socket, job: Job, header: wire.Header, times: array.array[float]) -> None:
     kind = header.text("kind")
     if kind == "probe":
-        wire.send(sock, {"kind": "info", **examine(lambda: _open(job), job.max_pixels)})
+        wire.send(sock, {"kind": "info", **examine(lambda: _open(job), job.max_pixels, header.texts("encrypted", 2))})
         tally = Tally()
     elif kind == "sound":
         tally = _send_sound(sock, job, header.whole("rate", 1000, 192_000), header.number("until_s", 0, 1e9))
@@ -116,7 +116,7 @@ class _FramePasses:
     def _fresh(self) -> Pictures:
         opened = _open(self._job)
         if opened.video is None:
-            raise Refused("no_media_stream", "it has no pictures")
+            raise RefusedError("no_media_stream", "it has no pictures")
         self.aspect = opened.video.sample_aspect_ratio
         return Pictures(opened, self._job.until_s)
 
@@ -136,7 +136,7 @@ class _FramePasses:
                 for at, frame in self._pictures.planned(index, wanted, limit):
                     yield at, frame
                     last, sent = at, sent + 1
-            except PlanBroken:
+            except PlanBrokenError:
                 self._pictures = self._fresh()
             else:
                 return
@@ -146,7 +146,7 @@ class _FramePasses:
 def _send_sound(sock: socket.socket, job: Job, rate: int, until_s: float) -> Tally:
     opened = _open(job)
     if opened.audio is None:
-        raise Refused("no_media_stream", "it has no sound")
+        raise RefusedError("no_media_stream", "it has no sound")
     sound = Sound(opened, rate, min(until_s, job.until_s))
     for start, samples in _gathered(sound.pieces(), most=rate * 4):
         wire.send(sock, {"kind": "sound", "start": start}, samples)

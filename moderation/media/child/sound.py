@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import av.error
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
+from av.packet import Packet
 
 from moderation.media.child.container import Opened
 from moderation.media.child.pictures import Tally
@@ -53,7 +54,7 @@ class Sound:
                 yield from self._decode(packet)
         yield from self._decode(None)
 
-    def _decode(self, packet: av.packet.Packet | None) -> list[AudioFrame]:
+    def _decode(self, packet: Packet | None) -> list[AudioFrame]:
         try:
             return self._context.decode(packet)
         except (av.error.FFmpegError, ValueError):
