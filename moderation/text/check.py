@@ -1,4 +1,4 @@
-"""Checks a lexicon: its schema, and that every example matches its entry and no counter does.
+"""Checks a lexicon and its guards: their schema, and that every example does what it is there for.
 
 `python -m moderation.text.check FOLDER [FILE …]` prints each mistake with file, line and reason, then
 counts by label and language; exit status 1 where there are mistakes. With FILEs, only theirs count.
@@ -13,9 +13,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from moderation.text.guards import Guards
 from moderation.text.lexicon import Entry, Lexicon
 from moderation.text.matcher import Explained, TermMatcher, TextItem
+from moderation.text.normalise import normalise
 from moderation.text.schema import Mistake
 
 
@@ -34,12 +37,28 @@ def check_lexicon(folder: Path, *, guards: Path | None = None, only: Iterable[st
     """
     files = set(only)
     lexicon, mistakes = Lexicon.read(folder)
-    rules, in_guards = Guards.read(guards or folder.parent / "guards.yaml")
-    mistakes += in_guards
+    rules, _ = Guards.read(guards or folder.parent / "guards.yaml")
     entries = [e for e in lexicon.entries if not files or _place(e)[0] in files]
     mistakes += _tried(entries, Lexicon(tuple(entries), lexicon.sets), rules)
     shown = sorted({m for m in mistakes if not files or m.file in files})
     return CheckReport(tuple(shown), dict(Counter((e.label, e.language) for e in entries)))
+
+
+def check_guards(path: Path) -> list[Mistake]:
+    """Mistakes of `guards.yaml`: its schema, and that each guard drops and keeps its own examples."""
+    guards, mistakes = Guards.read(path)
+    for guard in guards.guards:
+        alone = Guards((guard,), guards.clause_end, guards.openers)
+        label, source = min(guard.labels), "speech" if "speech" in guard.sources else min(guard.sources)
+        for example in (*guard.drops, *guard.keeps):
+            reading = normalise(example.text)
+            start, end = np.searchsorted(reading.starts, (example.start, example.end)).tolist()
+            held = alone.reason(reading.text, start, end, label=label, source=source, breaks=reading.breaks.tolist())
+            if (held is not None) != (example in guard.drops):
+                wanted = "drop" if example in guard.drops else "keep"
+                message = f"guard '{guard.name}' must {wanted} its example '{example.text}'"
+                mistakes.append(Mistake(path.name, example.line, 1, message, "change the guard or the example"))
+    return mistakes
 
 
 def _tried(entries: Sequence[Entry], lexicon: Lexicon, guards: Guards) -> list[Mistake]:
@@ -87,13 +106,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("files", nargs="*", type=Path, help="report on these files only")
     options = parser.parse_args(arguments)
     report = check_lexicon(options.folder, only=[f.name for f in options.files])
+    mistakes = [*report.mistakes, *check_guards(options.folder.parent / "guards.yaml")]
     write = sys.stdout.write
-    for mistake in report.mistakes:
+    for mistake in mistakes:
         write(f"{mistake}\n")
     for (label, language), count in sorted(report.counts.items()):
         write(f"{label}.{language}: {count} entries\n")
-    write(f"{sum(report.counts.values())} entries, {len(report.mistakes)} mistakes\n")
-    return 1 if report.mistakes else 0
+    write(f"{sum(report.counts.values())} entries, {len(mistakes)} mistakes\n")
+    return 1 if mistakes else 0
 
 
 if __name__ == "__main__":

@@ -32,11 +32,12 @@ _MARK = re.compile(r"^(.*)\[\[(.+)\]\](.*)$", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A sentence with one hit in it: `text[start:end]`."""
+    """A sentence with one hit in it, `text[start:end]`, and its line in the file."""
 
     text: str
     start: int
     end: int
+    line: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -250,5 +251,5 @@ class _GuardFile:
                 self.reader.note(item, "the example marks no hit", "put the hit in [[ ]]")
                 continue
             before, hit, after = found.groups()
-            out.append(Example(before + hit + after, len(before), len(before) + len(hit)))
+            out.append(Example(before + hit + after, len(before), len(before) + len(hit), item.start_mark.line + 1))
         return tuple(out)

@@ -170,19 +170,16 @@ class _Index:
                 yield target, start, end
 
 
-def _spelling_anchors(entries: Sequence[Entry]) -> Iterator[tuple[str, _Target]]:
+def _spelling_anchors(entries: Iterable[Entry]) -> Iterator[tuple[str, _Target]]:
     for entry in entries:
+        lead = max(entry.parts, key=_anchor_worth)
         if len(entry.parts) > 1:
-            lead = max(entry.parts, key=_anchor_worth)
-            for anchor in lead.anchors:
-                yield anchor.text, _Combination(entry, lead, anchor)
-        elif entry.parts[0].spellings is not None:
+            yield from ((a.text, _Combination(entry, lead, a)) for a in lead.anchors)
+        elif lead.spellings is not None:
             target = _Spelled(entry)
-            for anchor in entry.parts[0].anchors:
-                yield anchor.text, target
+            yield from ((a.text, target) for a in lead.anchors)
         else:
-            for anchor in entry.parts[0].anchors:
-                yield anchor.text, _Verified(entry, anchor)
+            yield from ((a.text, _Verified(entry, a)) for a in lead.anchors)
 
 
 def _anchor_worth(pattern: Pattern) -> tuple[int, int]:

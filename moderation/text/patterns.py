@@ -35,19 +35,6 @@ _NUMBER_WORDS_EN = (
     "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|"
     "ninety|hundred|thousand|million"
 )
-_GAP = 60
-_LONGEST_NUMBER = 12
-_LONGEST_ENDING = 12
-
-_NUMERALS = dict(zip("一二两三四五六七八九", "1223456789", strict=True))
-_NUMERAL_CLASS = {n: f"[{n}{d}]" for n, d in _NUMERALS.items()} | {
-    str(d): f"[{d}{''.join(n for n, v in _NUMERALS.items() if v == str(d))}]" for d in range(1, 10)
-}
-_NUMBER = r"(?:\d{1,9}(?:[.,]\d{1,4})?\+?(?:万|千|百|亿|多|[kw](?![a-z])|%)?|(?:百分之)?[零〇一二两三四五六七八九十百千万亿几半数]{1,10})"
-_NUMBER_WORDS_EN = (
-    "one two three four five six seven eight nine ten eleven twelve fifteen twenty thirty forty fifty sixty "
-    "ninety hundred thousand million"
-).split()
 _GAP = {"zh": "[^。!?;\n]", "en": r"(?:(?!\. )[^。!?;\n])"}
 # Between two letters or two digits there is no word edge; between any other two characters there is.
 WORD_EDGE = r"(?<![a-z](?=[a-z]))(?<![0-9](?=[0-9]))"
