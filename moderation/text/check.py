@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from moderation.text.guards import Guards
+from moderation.text.guards import Guards, Hit
 from moderation.text.lexicon import Entry, Lexicon
 from moderation.text.matcher import Explained, TermMatcher, TextItem
 from moderation.text.normalise import normalise
@@ -48,12 +48,13 @@ def check_guards(path: Path) -> list[Mistake]:
     """Mistakes of `guards.yaml`: its schema, and that each guard drops and keeps its own examples."""
     guards, mistakes = Guards.read(path)
     for guard in guards.guards:
-        alone = Guards((guard,), guards.clause_end, guards.openers)
+        alone = Guards((guard,), guards.openers, guards.shifts)
         label, source = min(guard.labels), "speech" if "speech" in guard.sources else min(guard.sources)
         for example in (*guard.drops, *guard.keeps):
             reading = normalise(example.text)
             start, end = np.searchsorted(reading.starts, (example.start, example.end)).tolist()
-            held = alone.reason(reading.text, start, end, label=label, source=source, breaks=reading.breaks.tolist())
+            hit = Hit(reading.text, start, end)
+            held = alone.reason(hit, label=label, source=source, breaks=reading.breaks.tolist())
             if (held is not None) != (example in guard.drops):
                 wanted = "drop" if example in guard.drops else "keep"
                 message = f"guard '{guard.name}' must {wanted} its example '{example.text}'"

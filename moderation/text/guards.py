@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -22,10 +22,15 @@ from moderation.text.schema import Mistake, Reader, raise_for
 from moderation.types import TEXT_LABELS, Source
 
 _SENTENCE_END = re.compile(r"[。!?;\n]|\.(?= )")
-_FILE_KEYS = ("clause_openers", "guards", "exemptions")
+_CLAUSE_END = re.compile(r"[,。!?;:…\n]|\.(?= )")
+_WITHIN_CLAUSE = "[^,。!?;:…\n]"
+_NEVER = re.compile("(?!)")
+_NEXT = 20  # characters behind the sentence that `unless_next` looks at
+_FARTHEST = 400  # characters to either side that count as the sentence, where nothing ends it
+_FILE_KEYS = ("clause_openers", "subject_shifts", "guards", "exemptions")
 _KEYS = (
-    "name", "why", "basis", "labels", "not_labels", "sources", "before", "reach", "after", "around", "covers",
-    "sentence", "unless", "drops", "keeps",
+    "name", "why", "basis", "labels", "sources", "before", "reach", "after", "around", "covers", "sentence",
+    "unless", "unless_sentence", "unless_next", "drops", "keeps",
 )  # fmt: skip
 _MARK = re.compile(r"^(.*)\[\[(.+)\]\](.*)$", re.DOTALL)
 
@@ -40,66 +45,84 @@ class Example:
     line: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Guard:
-    """One reason to let a match go; it holds where any of its looks does.
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A match in normalised text: `text[start:end]`, and the gaps inside it that any words may fill."""
 
-    `before` ends at most `reach` characters before the match, in its clause; `after` begins behind the
-    match, before the sentence ends or turns; `around` lies anywhere in the clause; `covers` overlaps
-    the match; `sentence`: each of these occurs in the sentence. `unless` in the clause keeps the match.
-    """
-
-    name: str
-    why: str
-    basis: str
-    labels: frozenset[str]
-    sources: frozenset[str]
-    before: re.Pattern[str] | None
-    after: re.Pattern[str] | None
-    around: re.Pattern[str] | None
-    covers: re.Pattern[str] | None
-    sentence: tuple[re.Pattern[str], ...]
-    unless: re.Pattern[str] | None
-    drops: tuple[Example, ...]
-    keeps: tuple[Example, ...]
-    exemption: bool
-
-    def holds(self, text: str, start: int, end: int, place: Place) -> bool:
-        """Whether the guard lets `text[start:end]` go; `place` bounds its clause and sentence."""
-        if self.unless and self.unless.search(text, place.clause_start, place.clause_end):
-            return False
-        if self.before and self.before.search(text, place.clause_start, start):
-            return True
-        if self.after and self.after.search(text, end, place.turn):
-            return True
-        if self.around and self.around.search(text, place.clause_start, place.clause_end):
-            return True
-        if self.covers and _overlaps(self.covers, text, start, end, place):
-            return True
-        return bool(self.sentence) and all(
-            p.search(text, place.sentence_start, place.sentence_end) for p in self.sentence
-        )
+    text: str
+    start: int
+    end: int
+    gaps: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a match stands: half-open ranges of its clause and sentence; `turn` is the first contrast
-    word behind the match, or the end of the sentence."""
+    """Half-open ranges around a hit. `turn`: where the sentence turns (但是) behind the hit, or ends;
+    `shift`: where it begins to speak of somebody else, or `turn`."""
 
     clause_start: int
     clause_end: int
     sentence_start: int
     sentence_end: int
     turn: int
+    shift: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Guard:
+    """One reason to let a match go; `guards.yaml` says what each look means.
+
+    It holds where any of `before`, `after`, `around`, `covers` or all of `sentence` are found, and none
+    of the three `unless`.
+    """
+
+    name: str
+    why: str
+    basis: str
+    exemption: bool
+    labels: frozenset[str]
+    sources: frozenset[str]
+    before: re.Pattern[str]
+    after: re.Pattern[str]
+    around: re.Pattern[str]
+    covers: re.Pattern[str]
+    sentence: tuple[re.Pattern[str], ...]
+    unless: re.Pattern[str]
+    unless_sentence: re.Pattern[str]
+    unless_next: re.Pattern[str]
+    drops: tuple[Example, ...]
+    keeps: tuple[Example, ...]
+
+    def holds(self, hit: Hit, place: Place) -> bool:
+        """Whether the guard lets the hit go."""
+        return self._looks(hit, place) and not (
+            self.unless.search(hit.text, place.clause_start, place.clause_end)
+            or self.unless_sentence.search(hit.text, place.sentence_start, place.sentence_end)
+            or self.unless_next.search(hit.text, place.sentence_end, place.sentence_end + _NEXT)
+        )
+
+    def _looks(self, hit: Hit, place: Place) -> bool:
+        text = hit.text
+        before = [(place.clause_start, hit.start), *(() if self.exemption else hit.gaps)]
+        return bool(
+            any(self.before.search(text, first, last) for first, last in before)
+            or self.after.search(text, hit.end, place.shift)
+            or self.around.search(text, place.clause_start, place.clause_end)
+            or any(
+                m.start() < hit.end and m.end() > hit.start
+                for m in self.covers.finditer(text, place.sentence_start, place.sentence_end)
+            )
+            or (self.sentence and all(p.search(text, place.sentence_start, place.sentence_end) for p in self.sentence))
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Guards:
-    """All guards and exemptions of a policy."""
+    """All guards and exemptions of a policy, and the words at which a sentence turns or shifts."""
 
     guards: tuple[Guard, ...]
-    clause_end: re.Pattern[str]
-    openers: re.Pattern[str]
+    openers: re.Pattern[str] = _NEVER
+    shifts: re.Pattern[str] = _NEVER
 
     @staticmethod
     def load(path: Path) -> Guards:
@@ -117,7 +140,7 @@ class Guards:
     @staticmethod
     def none() -> Guards:
         """No guard at all: every match stands."""
-        return Guards((), _SENTENCE_END, re.compile("(?!)"))
+        return Guards(())
 
     def without(self, names: Collection[str]) -> Guards:
         """The same with the named guards or exemptions switched off; KeyError for an unknown name."""
@@ -127,43 +150,43 @@ class Guards:
         return replace(self, guards=tuple(g for g in self.guards if g.name not in names))
 
     def reason(
-        self, text: str, start: int, end: int, *, label: str, source: str, breaks: list[int], general: bool = True
+        self, hit: Hit, *, label: str, source: str, breaks: Sequence[int] = (), general: bool = True
     ) -> Guard | None:
-        """The first guard that lets `text[start:end]` go, or None.
+        """The first guard that lets the hit go, or None.
 
-        `breaks`: sorted indexes at which a clause ends without punctuation. `general` False tries the
-        exemptions only.
+        `breaks`: sorted indexes of the text at which a clause ends without punctuation. `general` False
+        tries the exemptions only.
         """
         place: Place | None = None
         for guard in self.guards:
-            if label not in guard.labels or source not in guard.sources or not (general or guard.exemption):
-                continue
-            if place is None:
-                place = self.place(text, start, end, breaks)
-            if guard.holds(text, start, end, place):
-                return guard
+            if label in guard.labels and source in guard.sources and (general or guard.exemption):
+                place = place or self.place(hit, breaks)
+                if guard.holds(hit, place):
+                    return guard
         return None
 
-    def place(self, text: str, start: int, end: int, breaks: list[int]) -> Place:
-        sentence_start = _last_end(_SENTENCE_END, text, max(0, start - 400), start)
-        found = _SENTENCE_END.search(text, end)
-        sentence_end = min(found.start(), end + 400) if found else min(len(text), end + 400)
-        clause_start = max(
-            sentence_start,
-            _last_end(self.clause_end, text, sentence_start, start),
-            _last_end(self.openers, text, sentence_start, start),
-        )
+    def place(self, hit: Hit, breaks: Sequence[int] = ()) -> Place:
+        """The clause and the sentence around the hit."""
+        text, start, end = hit.text, hit.start, hit.end
+        sentence_start = _last_end(_SENTENCE_END, text, max(0, start - _FARTHEST), start)
+        sentence_end = _first_start(_SENTENCE_END, text, end, min(len(text), end + _FARTHEST))
+        clause_start = max(_last_end(p, text, sentence_start, start) for p in (_CLAUSE_END, self.openers))
         at = bisect_right(breaks, start)
-        if at and breaks[at - 1] > clause_start:
-            clause_start = breaks[at - 1]
-        opener = self.openers.search(text, end, sentence_end)
-        turn = opener.start() if opener else sentence_end
-        stop = self.clause_end.search(text, end, turn)
-        clause_end = stop.start() if stop else turn
+        if at:
+            clause_start = max(clause_start, breaks[at - 1])
+        turn = _first_start(self.openers, text, end, sentence_end)
+        clause_end = _first_start(_CLAUSE_END, text, end, turn)
         at = bisect_left(breaks, end)
-        if at < len(breaks) and breaks[at] < clause_end:
-            clause_end = breaks[at]
-        return Place(clause_start, clause_end, sentence_start, sentence_end, turn)
+        if at < len(breaks):
+            clause_end = min(clause_end, breaks[at])
+        return Place(
+            clause_start=clause_start,
+            clause_end=clause_end,
+            sentence_start=sentence_start,
+            sentence_end=sentence_end,
+            turn=turn,
+            shift=_first_start(self.shifts, text, end, turn),
+        )
 
 
 def _last_end(pattern: re.Pattern[str], text: str, start: int, end: int) -> int:
@@ -173,10 +196,9 @@ def _last_end(pattern: re.Pattern[str], text: str, start: int, end: int) -> int:
     return last
 
 
-def _overlaps(pattern: re.Pattern[str], text: str, start: int, end: int, place: Place) -> bool:
-    return any(
-        m.start() < end and m.end() > start for m in pattern.finditer(text, place.sentence_start, place.sentence_end)
-    )
+def _first_start(pattern: re.Pattern[str], text: str, start: int, end: int) -> int:
+    match = pattern.search(text, start, end)
+    return match.start() if match else end
 
 
 class _GuardFile:
@@ -191,11 +213,13 @@ class _GuardFile:
         if root is None:
             return Guards.none()
         fields = self.reader.mapping(root, _FILE_KEYS)
-        openers = self._union(fields.get("clause_openers")) or re.compile("(?!)")
         guards = [self._guard(n, exemption=False) for n in self.reader.items(fields.get("guards"))]
         guards += [self._guard(n, exemption=True) for n in self.reader.items(fields.get("exemptions"))]
-        clause_end = re.compile(r"[,。!?;:…\n]|\.(?= )|——")
-        return Guards(tuple(g for g in guards if g is not None), clause_end, openers)
+        return Guards(
+            tuple(g for g in guards if g is not None),
+            openers=self._union(fields.get("clause_openers")),
+            shifts=self._union(fields.get("subject_shifts")),
+        )
 
     def _guard(self, node: yaml.Node, *, exemption: bool) -> Guard | None:
         fields = self.reader.mapping(node, _KEYS)
@@ -209,28 +233,28 @@ class _GuardFile:
         self.names.add(name)
         reach = self.reader.whole(fields, "reach", default=2, low=0, high=40)
         labels = self.reader.choices(fields.get("labels"), TEXT_LABELS, "label") or TEXT_LABELS
-        besides = self.reader.choices(fields.get("not_labels"), TEXT_LABELS, "label")
         sources = self.reader.choices(fields.get("sources"), get_args(Source), "source") or get_args(Source)
-        parts = (self._union(n) for n in self.reader.items(fields.get("sentence")))
         return Guard(
             name=name,
             why=self.reader.text(fields["why"]) or "",
             basis=(self.reader.text(fields["basis"]) or "") if "basis" in fields else "",
-            labels=frozenset(labels) - frozenset(besides),
+            exemption=exemption,
+            labels=frozenset(labels),
             sources=frozenset(sources),
-            before=self._union(fields.get("before"), tail=rf".{{0,{reach}}}\Z"),
+            before=self._union(fields.get("before"), tail=rf"{_WITHIN_CLAUSE}{{0,{reach}}}\Z"),
             after=self._union(fields.get("after")),
             around=self._union(fields.get("around")),
             covers=self._union(fields.get("covers")),
-            sentence=tuple(p for p in parts if p is not None),
+            sentence=tuple(self._union(n) for n in self.reader.items(fields.get("sentence"))),
             unless=self._union(fields.get("unless")),
+            unless_sentence=self._union(fields.get("unless_sentence")),
+            unless_next=self._union(fields.get("unless_next")),
             drops=self._examples(fields["drops"]),
             keeps=self._examples(fields["keeps"]),
-            exemption=exemption,
         )
 
-    def _union(self, node: yaml.Node | None, tail: str = "") -> re.Pattern[str] | None:
-        """One expression for a list of patterns, or None for an empty list."""
+    def _union(self, node: yaml.Node | None, tail: str = "") -> re.Pattern[str]:
+        """One expression for a list of patterns; it matches nothing for an empty list."""
         written: list[str] = []
         for item in self.reader.items(node):
             source = self.reader.text(item)
@@ -241,7 +265,7 @@ class _GuardFile:
                 written.append(compile_pattern(source, {}, language, anchored=False).regex.pattern)
             except PatternError as error:
                 self.reader.note(item, f"'{source}': {error.message}", error.fix, column=error.column)
-        return re.compile(f"(?:{'|'.join(written)}){tail}") if written else None
+        return re.compile(f"(?:{'|'.join(written)}){tail}") if written else _NEVER
 
     def _examples(self, node: yaml.Node) -> tuple[Example, ...]:
         out: list[Example] = []

@@ -14,7 +14,7 @@ from typing import Literal
 
 import ahocorasick_rs
 
-from moderation.text.guards import Guards
+from moderation.text.guards import Guards, Hit
 from moderation.text.lexicon import Entry, Lexicon, Strength
 from moderation.text.normalise import Normalised, join_lines, normalise
 from moderation.text.patterns import Anchor, Pattern
@@ -135,15 +135,20 @@ class TermMatcher:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A match in the normalised text, not yet judged. `spelled`: for a sound, the term it sounds like."""
+    """A match in the normalised text, not yet judged.
+
+    `spelled`: for a sound, the term it sounds like. `gaps`: the ranges that any words may fill.
+    """
 
     entry: Entry
     start: int
     end: int
     how: How
     spelled: str = ""
+    gaps: tuple[tuple[int, int], ...] = ()
 
 
+_Span = tuple[int, int]
 _Target = Callable[[str, int, int], Iterable[_Found]]
 _NOTHING = Explained((), ())
 
@@ -223,9 +228,9 @@ class _Verified:
     def __call__(self, text: str, start: int, end: int) -> Iterator[_Found]:
         first = max(0, start - self.anchor.before)
         last = min(len(text), end + self.anchor.after)
-        for match_start, match_end in self.entry.parts[0].find(text, first, last):
-            if match_start < end and match_end > start:
-                yield _Found(self.entry, match_start, match_end, "pattern")
+        for match in self.entry.parts[0].find(text, first, last):
+            if match.start() < end and match.end() > start:
+                yield _Found(self.entry, match.start(), match.end(), "pattern", gaps=match.regs[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,33 +246,32 @@ class _Combination:
         first = max(0, start - self.anchor.before)
         last = min(len(text), end + self.anchor.after)
         for lead in self.lead.find(text, first, last):
-            if lead[0] < end and lead[1] > start:
-                span = self._gather(text, lead, [p for p in entry.parts if p is not self.lead])
-                if span is not None:
-                    yield _Found(entry, *span, "pattern")
+            if lead.start() < end and lead.end() > start:
+                parts = self._gather(text, lead.span(), [p for p in entry.parts if p is not self.lead])
+                if parts:
+                    gaps = tuple((a[1], b[0]) for a, b in itertools.pairwise(parts))
+                    yield _Found(entry, parts[0][0], parts[-1][1], "pattern", gaps=gaps)
 
-    def _gather(self, text: str, span: tuple[int, int], others: list[Pattern]) -> tuple[int, int] | None:
-        """The range from the first to the last part, each at most `within` from what was gathered before."""
+    def _gather(self, text: str, lead: _Span, others: list[Pattern]) -> list[_Span]:
+        """All parts in order of place, each at most `within` from those gathered before it; or none."""
         within = self.entry.within
-        sentence = _sentence(text, *span, reach=sum(within + p.longest for p in others))
-        waiting = list(others)
+        sentence = _sentence(text, *lead, reach=sum(within + p.longest for p in others))
+        gathered, waiting = [lead], list(others)
         while waiting:
+            start, end = gathered[0][0], gathered[-1][1]
             for pattern in waiting:
-                first = max(sentence[0], span[0] - within - pattern.longest)
-                last = min(sentence[1], span[1] + within + pattern.longest)
-                near = [
-                    s
-                    for s in pattern.find(text, first, last)
-                    if s[0] - span[1] <= within and span[0] - s[1] <= within and (s[0] >= span[1] or s[1] <= span[0])
-                ]
+                first = max(sentence[0], start - within - pattern.longest)
+                last = min(sentence[1], end + within + pattern.longest)
+                spans = (m.span() for m in pattern.find(text, first, last))
+                apart = {s: max(s[0] - end, start - s[1]) for s in spans}
+                near = {s: distance for s, distance in apart.items() if 0 <= distance <= within}
                 if near:
-                    best = min(near, key=lambda s: max(s[0] - span[1], span[0] - s[1]))
-                    span = min(span[0], best[0]), max(span[1], best[1])
+                    gathered = sorted([*gathered, min(near, key=near.__getitem__)])
                     waiting.remove(pattern)
                     break
             else:
-                return None
-        return span
+                return []
+        return gathered
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,12 +338,10 @@ class _Context:
         for pattern in entry.allow:
             reach = pattern.longest
             spans = pattern.find(text, max(0, hit.start - reach), min(len(text), hit.end + reach))
-            if any(s < hit.end and e > hit.start for s, e in spans):
+            if any(m.start() < hit.end and m.end() > hit.start for m in spans):
                 return f"allow: {pattern.source}"
         guard = self.guards.reason(
-            text,
-            hit.start,
-            hit.end,
+            Hit(text, hit.start, hit.end, hit.gaps),
             label=entry.label,
             source=item.source,
             breaks=self.breaks,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -117,12 +117,15 @@ class Pattern:
         edge = WORD_EDGE if self.language == "en" or _has_latin(self.nodes) else ""
         return re.compile(edge + _regex(self.nodes, self.language, edge) + edge)
 
-    def find(self, text: str, start: int, end: int) -> Iterable[tuple[int, int]]:
-        """Matches that lie within text[start:end]; what surrounds it still counts for word edges."""
+    def find(self, text: str, start: int, end: int) -> Iterator[re.Match[str]]:
+        """Matches that lie within text[start:end]; what surrounds it still counts for word edges.
+
+        The groups of each match are the gaps of the pattern, in order.
+        """
         # One character more, so that the word edge at `end` sees its neighbour.
         for match in self.regex.finditer(text, start, min(end + 1, len(text))):
-            if match.end() <= end and match.end() > match.start():
-                yield match.span()
+            if match.start() < match.end() <= end:
+                yield match
 
 
 def compile_pattern(
@@ -370,7 +373,7 @@ def _regex(nodes: Sequence_, language: str, edge: str) -> str:
         elif isinstance(node, Group):
             parts.append(_group_regex(node, language, plural=last and language == "en" and bool(edge)))
         elif isinstance(node, Gap):
-            parts.append(f"{edge}{_GAP[language]}{{0,{node.most}}}?{edge}")
+            parts.append(f"{edge}({_GAP[language]}{{0,{node.most}}}?){edge}")
         elif isinstance(node, Number):
             parts.append(f"(?:{_NUMBER}|{_NUMBER_WORDS_EN})" if language == "en" else _NUMBER)
         else:
