@@ -6,6 +6,7 @@ a finding are decoded once more, exactly.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,8 @@ from moderation.types import Finding
 JPEG_QUALITY = 82
 STRIP_FRAMES = 8
 STRIP_SIDE = 320
+# The sampler counts a frame that begins this little after the time asked for as on display.
+PTS_TOLERANCE_S = 0.02
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +57,7 @@ def photograph(
     if not media.info.has_video:
         return list(findings), Evidence({}, ())
     times = sorted({t for t in map(snapshot_time, findings) if t is not None})
-    taken = {t: _moment(t, f.image) for t, f in zip(times, media.frames_at(times, max_side=side), strict=False)}
+    taken = _on_display(times, [_moment(f.pts_s, f.image) for f in media.frames_at(times, max_side=side)])
     named, moments = [], {}
     for finding in findings:
         time = snapshot_time(finding)
@@ -74,6 +77,12 @@ def write_snapshots(folder: Path, evidence: Evidence) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(moment.jpeg)
+
+
+def _on_display(times: Sequence[float], moments: Sequence[Moment]) -> dict[float, Moment]:
+    """Which picture was on display at each time: the last one that began by then, else the first."""
+    starts = [moment.time_s for moment in moments]
+    return {t: moments[max(bisect_right(starts, t + PTS_TOLERANCE_S) - 1, 0)] for t in times} if moments else {}
 
 
 def _strip(media: Media) -> tuple[Moment, ...]:

@@ -48,7 +48,7 @@ class VideoMetadata(BaseModel):
     @classmethod
     def _id_names_a_folder(cls, value: str | None) -> str | None:
         # The id becomes part of file names (snapshots, reports): it must not climb out of the folder.
-        if value is not None and (value in {".", ".."} or any(c in value for c in '/\\\0\r\n')):
+        if value is not None and (value in {".", ".."} or any(c in value for c in "/\\\0\r\n")):
             raise ValueError("must not contain a slash, a backslash or a line break, nor be '.' or '..'")
         return value
 

@@ -9,9 +9,8 @@ warning, because silence is never reported as clean.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from moderation import __version__
@@ -31,7 +30,7 @@ from moderation.text.reading import read
 from moderation.transcript.asr import open_recogniser
 from moderation.transcript.ocr import ScreenTextReader
 from moderation.transcript.subtitles import read_sidecars
-from moderation.types import Action, ErrorInfo, Finding, Utterance, Verdict, Versions
+from moderation.types import ErrorInfo, Finding, Utterance, Verdict, Versions
 from moderation.visual.qr import CodeReader, CodeSighting
 
 logger = logging.getLogger(__name__)
@@ -72,12 +71,12 @@ class Scanner:
         self._brands = BrandWords(self.policy.brands, self.policy.rules.brand_words)
         self._screen = ScreenTextReader(self.settings.ocr)
         self._recogniser, self._no_speech = open_recogniser(self.settings.speech)
-        self._decoders = DecoderPool(limits=self.settings.limits)
+        self._decoders = DecoderPool()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -117,6 +116,7 @@ class Scanner:
         seen = self._watch(media, watch)
         written = [*(meta.utterances() if meta else ()), *media.subtitles(), *sidecars, *seen.utterances]
         spoken, speech_warnings = self._listen(media, written, meta, watch)
+        media.require_something_read()
         transcript = sorted([*written, *spoken], key=_reading_order)
         with watch("text"):
             findings = self._judge(transcript, seen.codes, meta)
@@ -145,20 +145,28 @@ class Scanner:
         """Pictures: text on screen and codes, frame by frame, so that memory stays flat."""
         if media.info.is_picture:
             return self._watch_picture(media, watch)
-        screen, codes, last = self._screen.start(), CodeReader(), 0.0
-        for frame in watch.each("decode", media.frames()):
-            last = frame.pts_s
-            with watch("ocr"):
-                screen.push(frame)
-            with watch("visual"):
-                codes.push(frame)
+        screen, codes, last, warnings = self._screen.start(), CodeReader(), 0.0, []
+        limit_s = self.settings.limits.time_limit_s(media.info.duration_s)
+        with closing(media.frames()) as frames:
+            for frame in watch.each("decode", frames):
+                last = frame.pts_s
+                with watch("ocr"):
+                    screen.push(frame)
+                with watch("visual"):
+                    codes.push(frame)
+                if watch.elapsed() > limit_s:
+                    warnings.append(
+                        f"time: the limit of {limit_s:.0f} s of work was reached; pictures after {last:.1f} s were not "
+                        "read. Use a faster machine or send the video in parts."
+                    )
+                    break
         with watch("ocr"):
-            text = screen.finish(media.info.duration_s or last)
-        return Seen(text.utterances, tuple(codes.finish()), text.warnings)
+            text = screen.finish(last if warnings else media.info.duration_s or last)
+        return Seen(text.utterances, tuple(codes.finish()), (*text.warnings, *warnings))
 
     def _watch_picture(self, media: Media, watch: Stopwatch) -> Seen:
         codes, utterances, warnings = CodeReader(), [], []
-        for frame in watch.each("decode", media.frames()):
+        for frame in watch.each("decode", media.frames(max_side=self.settings.picture_side)):
             with watch("ocr"):
                 text = self._screen.read_picture(frame)
             with watch("visual"):

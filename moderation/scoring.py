@@ -15,7 +15,7 @@ from moderation.types import TEXT_LABELS, Action, Source, Utterance
 
 
 @dataclass(frozen=True, slots=True)
-class TextItem:
+class TextRequest:
     """A text with the goods' category and where it was seen, as far as known."""
 
     id: Any
@@ -70,7 +70,7 @@ class TextScorer:
         """With the policy of `folder`, or the shipped one. Raises PolicyError."""
         return cls(Policy.load(folder))
 
-    def score(self, item: TextItem) -> TextScore:
+    def score(self, item: TextRequest) -> TextScore:
         """Scores, labels and evidence spans of one text."""
         utterance = Utterance(item.text, item.source)
         readings = read([utterance], self._matcher, category=item.category)

@@ -22,5 +22,7 @@ class ScanSettings:
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     ocr: OcrSettings = field(default_factory=OcrSettings)
     speech: SpeechSettings | None = field(default_factory=SpeechSettings)
+    # A listing's picture is read at up to this longer side: its small print matters and it is one frame.
+    picture_side: int = 2560
     # A moment of evidence is photographed for the report at this longer side, in pixels.
     snapshot_side: int = 960

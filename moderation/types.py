@@ -14,9 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Source = Literal["speech", "screen", "subtitle", "title", "description", "comment", "visual", "metadata", "bank"]
-Detector = Literal[
-    "text-classifier", "lexicon", "logo", "obscured-logo", "qr", "price", "qualification", "bank"
-]
+Detector = Literal["text-classifier", "lexicon", "logo", "obscured-logo", "qr", "price", "qualification", "bank"]
 
 TEXT_LABELS: tuple[str, ...] = (
     "absolute_term", "medical_claim", "efficacy_guarantee", "income_guarantee", "education_guarantee",

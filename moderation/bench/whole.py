@@ -33,7 +33,14 @@ class WholeScan:
 
 def measure_scan(clip: Path, warmup: Path, *, speech: bool) -> WholeScan:
     """Score `clip` once in a warm process. Raises RuntimeError with the process's words when it fails."""
-    command = [sys.executable, "-m", "moderation.bench.whole", str(clip), str(warmup), *(["--speech"] if speech else [])]
+    command = [
+        sys.executable,
+        "-m",
+        "moderation.bench.whole",
+        str(clip),
+        str(warmup),
+        *(["--speech"] if speech else []),
+    ]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

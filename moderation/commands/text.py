@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from moderation.commands.arguments import SubParsers, add_command, add_json_option, add_policy_option
 from moderation.errors import TextInputError
-from moderation.scoring import TextItem, TextScore, TextScorer
+from moderation.scoring import TextRequest, TextScore, TextScorer
 from moderation.serialise import json_line
 from moderation.types import CATEGORIES, Source
 
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def parse_lines(lines: Iterable[bytes]) -> Iterator[TextItem | dict[str, Any]]:
+def parse_lines(lines: Iterable[bytes]) -> Iterator[TextRequest | dict[str, Any]]:
     """Items of a stream, or the error object of a line that is none.
 
     A line that begins with `{` is JSON; once one was seen, every line must be.
@@ -52,7 +52,7 @@ def parse_lines(lines: Iterable[bytes]) -> Iterator[TextItem | dict[str, Any]]:
         fallback_id = str(number)
         try:
             text = _decode(line, number)
-            yield _json_item(text, number) if expects_json else TextItem(fallback_id, text)
+            yield _json_item(text, number) if expects_json else TextRequest(fallback_id, text)
         except TextInputError as error:
             yield {"id": _id_of(line, fallback_id), "error": {"code": error.code, "message": str(error)}}
 
@@ -66,7 +66,7 @@ def _decode(line: bytes, number: int) -> str:
         raise TextInputError(f"line {number}: not UTF-8 (byte {error.start}). Convert the input to UTF-8.") from error
 
 
-def _json_item(line: str, number: int) -> TextItem:
+def _json_item(line: str, number: int) -> TextRequest:
     try:
         data = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -81,7 +81,7 @@ def _json_item(line: str, number: int) -> TextItem:
     if source is not None and source not in get_args(Source):
         raise TextInputError(f"line {number}: 'source' is not one of {', '.join(get_args(Source))}.")
     identifier = data.get("id", str(number))
-    return TextItem(identifier, text, category, source or "speech")
+    return TextRequest(identifier, text, category, source or "speech")
 
 
 def _id_of(line: bytes, fallback: str) -> Any:
@@ -92,7 +92,7 @@ def _id_of(line: bytes, fallback: str) -> Any:
     return data.get("id", fallback) if isinstance(data, dict) else fallback
 
 
-def _for_people(item: TextItem, score: TextScore) -> str:
+def _for_people(item: TextRequest, score: TextScore) -> str:
     if not score.spans:
         return f"pass    {item.text}"
     found = "; ".join(f"{s.label} “{item.text[s.start : s.end]}”" for s in score.spans)

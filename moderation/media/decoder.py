@@ -88,6 +88,7 @@ class Decoder:
 
     def __init__(self) -> None:
         """Start the process and return at once; it is waited for when it gets its file."""
+        self._cpu_at_start = self._cpu_now = 0.0
         self._sock, theirs = socket.socketpair()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
         try:
@@ -98,6 +99,11 @@ class Decoder:
             self._sock.close()
             self._stderr.close()
             raise
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds the child says it spent on its file up to its last whole answer."""
+        return self._cpu_now - self._cpu_at_start
 
     @property
     def alive(self) -> bool:
@@ -121,6 +127,7 @@ class Decoder:
         locked = self._expect("locked", start)
         if not locked.header.flag("filtered"):
             _warn_unfiltered()
+        self._cpu_at_start = self._cpu_now = locked.header.number("cpu_s", 0, 1e6)
 
     def request(self, kind: str, budget: Budget, times: Sequence[float] = (), **fields: Any) -> Iterator[Message]:
         """Ask, and yield the answers up to and including `end` or `fault`. Raises DecoderGoneError, OutOfTimeError."""
@@ -135,6 +142,8 @@ class Decoder:
                 message.require_taken()
             except wire.WireError as error:
                 raise DecoderGoneError(f"it sent nonsense ({error})") from error
+            if message.kind == "end":
+                self._cpu_now = message.header.number("cpu_s", 0, 1e6)
             if message.kind in ("end", "fault"):
                 return
 
@@ -200,14 +209,6 @@ class Decoder:
         size = os.fstat(self._stderr.fileno()).st_size
         tail = os.pread(self._stderr.fileno(), _STDERR_BYTES, max(0, size - _STDERR_BYTES))
         return tail.decode("utf-8", "replace").strip() or "it said nothing"
-
-    def cpu_s(self) -> float | None:
-        """CPU seconds of the running child so far (Linux; None elsewhere). For measurements."""
-        try:
-            fields = Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            return None
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def close(self) -> None:
         """Kill the process group and reap it; safe to call twice."""

@@ -59,6 +59,7 @@ class Media:
         self._idle: Decoder | None = None
         self._warnings: dict[str, str] = {}
         self._read_something = False
+        self._spent_cpu_s = 0.0
         self._failure: InputError | None = None
         self._reach: dict[str, float] = {}
         self._source = Source(path, limits.max_bytes)
@@ -81,6 +82,11 @@ class Media:
     def sha256(self) -> str:
         """Hex digest of the file's content."""
         return self._source.sha256()
+
+    @property
+    def decoder_cpu_s(self) -> float:
+        """CPU seconds of decoding so far, as its processes report them; their start is not in it."""
+        return self._spent_cpu_s + (self._idle.cpu_s if self._idle is not None else 0.0)
 
     def keyframes(self, max_side: int | None = None) -> Iterator[Frame]:
         """The cheap first pass: frames the uploader's encoder made keyframes, in time order."""
@@ -193,6 +199,7 @@ class Media:
             if finished and self._idle is None and self._source.fd >= 0:
                 self._idle = decoder
             else:
+                self._spent_cpu_s += decoder.cpu_s
                 decoder.close()
 
     def _take_decoder(self) -> Decoder:

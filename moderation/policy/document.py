@@ -9,20 +9,10 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from moderation.text.schema import Mistake
+
 Location = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Mistake:
-    """One thing wrong in a policy folder, said so that it can be mended without reading code."""
-
-    file: str
-    line: int
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +35,16 @@ def read_document(path: Path) -> Document | Mistake:
     try:
         text = path.read_text("utf-8")
         node = yaml.compose(text, Loader=yaml.CSafeLoader)
-        data = yaml.load(text, Loader=yaml.CSafeLoader)  # noqa: S506 - CSafeLoader is the safe one
+        data = yaml.load(text, Loader=yaml.CSafeLoader)
     except OSError as error:
-        return Mistake(path.name, 1, f"cannot be read ({error.strerror}); put the file there or check its rights")
+        return Mistake(path.name, 1, 1, f"cannot be read ({error.strerror})", "put the file there or check its rights")
     except UnicodeDecodeError as error:
-        return Mistake(path.name, 1, f"not UTF-8 (byte {error.start}); save the file as UTF-8")
+        return Mistake(path.name, 1, 1, f"not UTF-8 (byte {error.start})", "save the file as UTF-8")
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        return Mistake(path.name, line, f"no valid YAML: {error.problem}; quote values that hold : # {{ or [")
+        mark = error.problem_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        fix = "quote the value if it holds any of : # { ["
+        return Mistake(path.name, line, column, f"not YAML: {error.problem}", fix)
     lines: dict[Location, int] = {}
     duplicates: list[Mistake] = []
     if node is not None:
@@ -69,7 +61,10 @@ def _walk(
             child = (*location, key.value)
             if child in lines:
                 # YAML keeps the last of two equal keys silently; a policy must not.
-                duplicates.append(Mistake(name, key.start_mark.line + 1, f"key '{key.value}' stands twice; delete one"))
+                mark = key.start_mark
+                duplicates.append(
+                    Mistake(name, mark.line + 1, mark.column + 1, f"key '{key.value}' is given twice", "keep one")
+                )
             _walk(value, child, lines, duplicates, name)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
@@ -82,18 +77,20 @@ def validate(document: Document, model: type[Model]) -> Model | list[Mistake]:
         return model.model_validate(document.data)
     except ValidationError as error:
         return [
-            Mistake(document.path.name, document.line(tuple(e["loc"])), _explain(model, e)) for e in error.errors()
+            Mistake(document.path.name, document.line(tuple(e["loc"])), 1, *_explain(model, e)) for e in error.errors()
         ]
 
 
-def _explain(model: type[BaseModel], error: Any) -> str:
+def _explain(model: type[BaseModel], error: Any) -> tuple[str, str]:
+    """What is wrong and what to do about it."""
     where = ".".join(str(part) for part in error["loc"]) or "the file"
     if error["type"] == "extra_forbidden":
-        return f"unknown key '{where}'; {_known_keys(model, error['loc'])}"
+        return f"unknown key '{where}'", _known_keys(model, error["loc"])
     if error["type"] == "missing":
-        return f"'{where}' is missing; add it"
-    message = error["msg"].removeprefix("Value error, ")
-    return f"'{where}': {message[:1].lower()}{message[1:]} (found: {str(error['input'])[:60]!r})"
+        return f"'{where}' is missing", "add it"
+    message, _, fix = error["msg"].removeprefix("Value error, ").partition("; ")
+    found = "" if isinstance(error["input"], (dict, list, tuple)) else f" (found: {str(error['input'])[:60]!r})"
+    return f"'{where}': {message[:1].lower()}{message[1:]}{found}", fix
 
 
 def _known_keys(model: Any, location: Location) -> str:

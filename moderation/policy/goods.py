@@ -55,9 +55,7 @@ def _applies(rule: QualificationRule, texts: str) -> bool:
 
 
 def _met(rule: QualificationRule, meta: VideoMetadata) -> bool:
-    return any(
-        re.search(need.pattern, given, re.IGNORECASE) for need in rule.needs for given in meta.qualifications
-    )
+    return any(re.search(need.pattern, given, re.IGNORECASE) for need in rule.needs for given in meta.qualifications)
 
 
 def _missing(rule: QualificationRule, score: float, meta: VideoMetadata) -> Finding:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -12,10 +10,11 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from moderation.errors import PolicyError
-from moderation.policy.document import Document, Mistake, read_document, validate
+from moderation.policy.document import Document, read_document, validate
 from moderation.policy.schema import Brand, BrandsFile, PolicyFile, QualificationsFile
 from moderation.text.guards import Guards
 from moderation.text.lexicon import Lexicon
+from moderation.text.schema import Mistake, raise_for
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -34,30 +33,32 @@ class Policy:
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Policy:
-        """Load `folder`, or the shipped policy. Raises PolicyError that lists every mistake."""
+        """Load `folder`, or the shipped policy. Raises PolicyError that lists every mistake with its line."""
         folder = folder or shipped_policy()
-        if not folder.is_dir():
-            raise PolicyError(f"{folder}: no such folder. Give the folder that holds policy.yaml.")
-        mistakes: list[Mistake] = []
-        rules = _read(folder / "policy.yaml", PolicyFile, mistakes)
-        brands = _read(folder / "brands.yaml", BrandsFile, mistakes)
-        qualifications = _read(folder / "qualifications.yaml", QualificationsFile, mistakes)
-        lexicon = _lexicon(folder, mistakes)
-        guards = _guards(folder, rules, mistakes)
-        if rules and qualifications:
-            mistakes += _unknown_qualifications(folder, rules, qualifications)
-        if mistakes or not (rules and brands and qualifications and lexicon and guards):
-            raise PolicyMistakes(folder, mistakes)
-        return cls(folder, folder_hash(folder), rules, brands.brands, qualifications, lexicon, guards)
+        policy, mistakes = read_policy(folder)
+        raise_for(mistakes)
+        if policy is None:
+            raise PolicyError(f"{folder}: could not be loaded, and no mistake was found. Report this.")
+        return policy
 
 
-class PolicyMistakes(PolicyError):
-    """The folder's mistakes, each with file, line and fix."""
-
-    def __init__(self, folder: Path, mistakes: Iterable[Mistake]) -> None:
-        self.mistakes = tuple(sorted(set(mistakes)))
-        lines = "\n".join(f"  {mistake}" for mistake in self.mistakes)
-        super().__init__(f"{folder}: {len(self.mistakes)} mistake(s) in the policy.\n{lines}")
+def read_policy(folder: Path) -> tuple[Policy | None, list[Mistake]]:
+    """The policy of a folder, or None with everything that is wrong with it."""
+    if not folder.is_dir():
+        return None, [Mistake(str(folder), 1, 1, "no such folder", "give the folder that holds policy.yaml")]
+    mistakes: list[Mistake] = []
+    rules = _read(folder / "policy.yaml", PolicyFile, mistakes)
+    brands = _read(folder / "brands.yaml", BrandsFile, mistakes)
+    qualifications = _read(folder / "qualifications.yaml", QualificationsFile, mistakes)
+    lexicon, lexicon_mistakes = Lexicon.read(folder / "lexicon")
+    guards, guard_mistakes = Guards.read(folder / "guards.yaml")
+    mistakes += lexicon_mistakes + guard_mistakes
+    if rules and qualifications:
+        mistakes += _unknown_qualifications(folder, rules, qualifications)
+    if mistakes or rules is None or brands is None or qualifications is None:
+        return None, mistakes
+    guards = guards.without(rules.disabled_guards)
+    return Policy(folder, folder_hash(folder), rules, brands.brands, qualifications, lexicon, guards), []
 
 
 def shipped_policy() -> Path:
@@ -91,9 +92,7 @@ def _read(path: Path, model: type[Model], mistakes: list[Mistake]) -> Model | No
     return checked
 
 
-def _unknown_qualifications(
-    folder: Path, rules: PolicyFile, qualifications: QualificationsFile
-) -> list[Mistake]:
+def _unknown_qualifications(folder: Path, rules: PolicyFile, qualifications: QualificationsFile) -> list[Mistake]:
     document = read_document(folder / "policy.yaml")
     assert isinstance(document, Document)
     known = sorted({need.name for rule in qualifications.rules for need in rule.needs})
@@ -101,7 +100,9 @@ def _unknown_qualifications(
         Mistake(
             "policy.yaml",
             document.line(("switches", index, "needs_qualification")),
-            f"no qualification named '{name}' in qualifications.yaml; known: {', '.join(known)}",
+            1,
+            f"no qualification named '{name}' in qualifications.yaml",
+            f"known: {', '.join(known)}",
         )
         for index, switch in enumerate(rules.switches)
         for name in switch.needs_qualification

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -35,18 +36,22 @@ def render_report(verdict: Verdict, evidence: Evidence | None, rules: PolicyFile
     findings = sorted(
         verdict.findings, key=lambda f: (-f.action.severity, f.start_s if f.start_s is not None else -1.0)
     )
-    return _environment().get_template("report.html").render(
-        v=verdict,
-        title=title or verdict.path,
-        findings=findings,
-        moments={name: _data_uri(m) for name, m in evidence.moments.items()} if evidence else {},
-        shapes={name: (m.width, m.height) for name, m in evidence.moments.items()} if evidence else {},
-        strip=[(m.time_s, _data_uri(m)) for m in evidence.strip] if evidence else [],
-        rows=_timeline(verdict),
-        ticks=_ticks(verdict.duration_s),
-        transcript=[(u, _mark(u, verdict.findings)) for u in verdict.transcript],
-        labels=rules.labels,
-        hues=HUES,
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            v=verdict,
+            title=title or verdict.path,
+            findings=findings,
+            moments={name: _data_uri(m) for name, m in evidence.moments.items()} if evidence else {},
+            shapes={name: (m.width, m.height) for name, m in evidence.moments.items()} if evidence else {},
+            strip=[(m.time_s, _data_uri(m)) for m in evidence.strip] if evidence else [],
+            rows=_timeline(verdict),
+            ticks=_ticks(verdict.duration_s),
+            transcript=[(u, _mark(u, verdict.findings)) for u in verdict.transcript],
+            labels=rules.labels,
+            hues=HUES,
+        )
     )
 
 
@@ -59,7 +64,7 @@ def marked_text(text: str, spans: Sequence[tuple[int, int, str]]) -> Markup:
     """`text` with each (start, end, label) span marked; overlapping spans are cut at each other's borders."""
     cuts = sorted({0, len(text), *(p for s, e, _ in spans for p in (s, e) if 0 <= p <= len(text))})
     parts: list[Markup] = []
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         inside = sorted({label for s, e, label in spans if s <= start and end <= e})
         piece = escape(text[start:end])
         if inside:

@@ -14,7 +14,7 @@ from moderation.report import render_index, render_report
 from moderation.report.page import clock, marked_text
 from moderation.types import Action, Box, ErrorInfo, Finding, Utterance, Verdict, Versions
 
-HOSTILE = '<script>alert(1)</script>"\'&{{ 7*7 }}'
+HOSTILE = "<script>alert(1)</script>\"'&{{ 7*7 }}"
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +68,7 @@ def test_a_failed_and_a_clean_verdict_have_pages_too(rules: PolicyFile) -> None:
 
 def test_a_claim_read_across_two_lines_is_marked_in_both(rules: PolicyFile) -> None:
     first, second = Utterance("喝了它糖尿", "speech", 0.0, 1.0), Utterance("病都能好", "speech", 1.0, 2.0)
-    joined = Finding(
-        "medical_claim", 0.9, Action.BLOCK, "speech", "lexicon", 0.0, 2.0, "喝了它糖尿 病都能好", (3, 10)
-    )
+    joined = Finding("medical_claim", 0.9, Action.BLOCK, "speech", "lexicon", 0.0, 2.0, "喝了它糖尿 病都能好", (3, 10))
     html = render_report(verdict(findings=(joined,), transcript=(first, second)), None, rules)
     assert ">糖尿</mark>" in html
     assert ">病都能好</mark>" in html

@@ -10,6 +10,7 @@ import logging
 import pkgutil
 import socket
 import sys
+import time
 
 import av
 
@@ -41,7 +42,7 @@ def main() -> int:
             max_streams=header.whole("max_streams", 1, 2**16),
             until_s=header.number("until_s", 0, 1e9),
         )
-        wire.send(sock, {"kind": "locked", "filtered": filtered})
+        wire.send(sock, {"kind": "locked", "filtered": filtered, "cpu_s": time.process_time()})
         serve(sock, job)
     return 0
 
