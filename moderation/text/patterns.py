@@ -137,12 +137,12 @@ def compile_pattern(
     """
     nodes = _Parser(source, sets).parse()
     pattern = Pattern(source, nodes, language)
-    if anchored and not (pattern.anchors and all(_searchable(a.text) for a in pattern.anchors)):
-        raise PatternError(
-            "nothing in the pattern is long enough to search for",
-            0,
-            "put in a literal, group or set whose every alternative has 2 hanzi or 3 letters",
-        )
+    if anchored:
+        short = [a.text for a in pattern.anchors if not _searchable(a.text)]
+        if short or not pattern.anchors:
+            what = f"too short to search for: {', '.join(short[:5])}" if short else "nothing in it can be searched for"
+            fix = "put in a literal, group or set whose every alternative has 2 characters or more"
+            raise PatternError(what, 0, fix)
     return pattern
 
 

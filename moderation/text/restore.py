@@ -8,6 +8,7 @@ three syllables or more, and shares a character with what was written.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 import ahocorasick_rs
@@ -33,6 +34,7 @@ class WordRestorer:
             w for e in lexicon.entries if e.language == "zh" for p in e.parts for w in _literals(p.nodes)
         }
         self._by_sound = {s: w for w in sorted(spoken) for s in sound_spellings(w)[:1] if len(w) <= _LONGEST_WORD}
+        self._known = frozenset(spoken)
         long_words = sorted(w for w in set_words if len(w) >= _SHORTEST_HOMOPHONE)
         self._long_words = long_words
         sounds = [sound_spellings(w)[0] for w in long_words]
@@ -60,8 +62,12 @@ class WordRestorer:
         for number, first, last in self._automaton.find_matches_as_indexes(sounds.text, overlapping=True):
             word = self._long_words[number]
             heard = text[starts[first] : ends[last - 1]]
-            if heard != word and any(a == b for a, b in zip(heard, word, strict=False)):
+            if heard != word and any(a == b for a, b in zip(heard, word, strict=False)) and not self._knows(heard):
                 yield first, last, word
+
+    def _knows(self, heard: str) -> bool:
+        """Whether what is written holds a word of the lexicon as it stands (卫星 in 卫星号)."""
+        return any(heard[a:b] in self._known for a, b in itertools.combinations(range(len(heard) + 1), 2))
 
 
 def _same_where_han(reading: Normalised, sounds: Sounds, first: int, last: int, word: str) -> bool:
