@@ -95,7 +95,8 @@ LOOK_ALIKES = {
     "第": "苐",
     "最": "蕞",
     ":": "∶꞉",
-    "-": "‐‑‒–—―−﹣",
+    "-": "‐‑‒–−﹣",
+    "—": "―",
     "'": "‘’ʼ`´′",
     '"': "“”„‟″「」『』﹁﹂﹃﹄〝〞",
     "…": "…⋯",
@@ -125,15 +126,15 @@ class Tables:
 @cache
 def tables() -> Tables:
     """Build the tables once per process (about 60 ms, 6 MB)."""
-    readings = _compatibility() | _folded_han()
-    for reading, spellings in (STAND_INS | LOOK_ALIKES).items():
-        readings |= dict.fromkeys(spellings, reading)
-    readings |= _enclosed_letters()
     single = np.arange(UNICODE, dtype=np.uint32)
     _drop_unread(single)
+    unread = set(np.flatnonzero(single == DROP).tolist())
     expansions: list[str] = []
-    for character, reading in readings.items():
-        if len(reading) == 1:
+    for character, full in _readings().items():
+        reading = "".join(c for c in full if ord(c) not in unread)
+        if ord(character) in unread or not reading:
+            single[ord(character)] = DROP
+        elif len(reading) == 1:
             single[ord(character)] = ord(reading)
         else:
             single[ord(character)] = EXPAND + len(expansions)
@@ -146,6 +147,17 @@ def tables() -> Tables:
         expansion_start=np.concatenate(([0], np.cumsum(lengths)[:-1])),
         expansion_length=lengths,
     )
+
+
+def _readings() -> dict[str, str]:
+    """Character → what it reads as, where that differs; a reading is read no further."""
+    readings = _compatibility() | _folded_han()
+    for reading, spellings in (STAND_INS | LOOK_ALIKES).items():
+        readings |= dict.fromkeys(spellings, reading)
+    readings |= _enclosed_letters()
+    for _ in range(2):  # 異 (compatibility form) → 異 (traditional) → 异
+        readings = {c: "".join(readings.get(r, r) for r in reading) for c, reading in readings.items()}
+    return readings
 
 
 def _compatibility() -> dict[str, str]:

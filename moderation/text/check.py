@@ -50,14 +50,13 @@ def check_guards(path: Path) -> list[Mistake]:
     for guard in guards.guards:
         alone = Guards((guard,), guards.openers, guards.shifts)
         label, source = min(guard.labels), "speech" if "speech" in guard.sources else min(guard.sources)
-        for example in (*guard.drops, *guard.keeps):
+        for example, drop in [(e, True) for e in guard.drops] + [(e, False) for e in guard.keeps]:
             reading = normalise(example.text)
             start, end = np.searchsorted(reading.starts, (example.start, example.end)).tolist()
             hit = Hit(reading.text, start, end)
             held = alone.reason(hit, label=label, source=source, breaks=reading.breaks.tolist())
-            if (held is not None) != (example in guard.drops):
-                wanted = "drop" if example in guard.drops else "keep"
-                message = f"guard '{guard.name}' must {wanted} its example '{example.text}'"
+            if (held is not None) != drop:
+                message = f"guard '{guard.name}' must {'drop' if drop else 'keep'} its example '{example.text}'"
                 mistakes.append(Mistake(path.name, example.line, 1, message, "change the guard or the example"))
     return mistakes
 

@@ -22,8 +22,8 @@ from moderation.text.schema import Mistake, Reader, raise_for
 from moderation.types import TEXT_LABELS, Source
 
 _SENTENCE_END = re.compile(r"[。!?;\n]|\.(?= )")
-_CLAUSE_END = re.compile(r"[,。!?;:…\n]|\.(?= )")
-_WITHIN_CLAUSE = "[^,。!?;:…\n]"
+_CLAUSE_END = re.compile(r"[,。!?;:…—\n]|\.(?= )")
+_WITHIN_CLAUSE = "[^,。!?;:…—\n]"
 _NEVER = re.compile("(?!)")
 _NEXT = 20  # characters behind the sentence that `unless_next` looks at
 _FARTHEST = 400  # characters to either side that count as the sentence, where nothing ends it

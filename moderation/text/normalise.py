@@ -27,7 +27,7 @@ SPLIT_CHARACTERS = {
     "毒品品": "毒品", "亻介": "价", "讠永": "咏", "言午": "许", "女乃": "奶", "车专": "转", "贝长": "账", "亻弋": "代",
 }  # fmt: skip
 # Digits and signs that stand for letters inside a latin word (rep1ica, m0ney, ca$h).
-_LEET = {"0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "$": "s"}
+_LEET = {"0": "o", "1": "l", "3": "e", "4": "a", "5": "s", "$": "s"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,8 +136,15 @@ def _read_leet(codes: NDArray[np.uint32], table: Tables) -> NDArray[np.uint32]:
             break
         # Once more afterwards: a letter read so may be the neighbour that another one lacked.
         for i in changed.tolist():
-            codes[i] = ord(_LEET.get(chr(codes[i]), "0"))
+            codes[i] = ord(_leet_letter(*map(chr, codes[i - 1 : i + 2])))
     return codes
+
+
+def _leet_letter(before: str, sign: str, after: str) -> str:
+    """What a sign between two characters stands for; 1 is i between consonants, else l (m1racle, c1inic)."""
+    if sign == "1":
+        return "l" if before in "aeiou" or after in "aeiou" else "i"
+    return _LEET.get(sign, "0")
 
 
 def _drop_separators(
@@ -145,6 +152,7 @@ def _drop_separators(
 ) -> tuple[NDArray[np.uint32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
     """Leave separators beside hanzi out, and between single letters; remember those between whole words.
 
+    A single sign is put into a word (这个能根-治吗); spaces and pictures also stand between words.
     Brackets, quotes and slashes go only where a neighbour is a single character, since 根/治 is evasion
     and 红色/蓝色 is not.
     """
@@ -169,7 +177,8 @@ def _drop_separators(
     dropped = inner[(beside_han & (beside_short | ~hard[inner])) | spelled]
     if not dropped.size:
         return codes, starts, ends, no_breaks
-    whole_words = dropped[~(short[dropped - 1] | short[dropped + 1])]
+    tight = (length[dropped] == 1) & np.isin(codes[first[dropped]], _TIGHT)
+    whole_words = dropped[~(short[dropped - 1] | short[dropped + 1] | tight)]
 
     keep_run = np.ones(len(run), dtype=bool)
     keep_run[dropped] = False
@@ -223,6 +232,7 @@ def _settle_spaces(
     return codes[keep], starts[keep], ends[keep], new_index[breaks].astype(np.int32)
 
 
+_TIGHT = np.array([ord(c) for c in "-_.·•*+=^#@&'‧∙・･"], dtype=np.uint32)
 _PAIRS = {(ord(k[0]), ord(k[1])): ord(v) for k, v in SPLIT_CHARACTERS.items() if len(k) == 2}
 _HAN_LIMIT = 0xA000
 _FIRST_HALF = np.zeros(_HAN_LIMIT + 1, dtype=bool)
