@@ -17,8 +17,9 @@ from typing import get_args
 
 import yaml
 
-from moderation.text.patterns import PatternError, compile_pattern
+from moderation.text.patterns import compile_pattern
 from moderation.text.schema import Mistake, Reader, raise_for
+from moderation.text.syntax import PatternError
 from moderation.types import TEXT_LABELS, Source
 
 _SENTENCE_END = re.compile(r"[。!?;\n]|\.(?= )")
@@ -262,7 +263,7 @@ class _GuardFile:
                 continue
             try:
                 language = "en" if source.isascii() else "zh"
-                written.append(compile_pattern(source, {}, language, anchored=False).regex.pattern)
+                written.append(compile_pattern(source, {}, language, searched=False).regex.pattern)
             except PatternError as error:
                 self.reader.note(item, f"'{source}': {error.message}", error.fix, column=error.column)
         return re.compile(f"(?:{'|'.join(written)}){tail}") if written else _NEVER

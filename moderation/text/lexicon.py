@@ -14,8 +14,9 @@ from typing import Literal, cast, get_args
 
 import yaml
 
-from moderation.text.patterns import Pattern, PatternError, compile_pattern, read_word
+from moderation.text.patterns import Pattern, compile_pattern
 from moderation.text.schema import Mistake, Reader, raise_for
+from moderation.text.syntax import PatternError, read_word
 from moderation.types import CATEGORIES, TEXT_LABELS, Source
 
 Strength = Literal["block", "review"]

@@ -1,32 +1,33 @@
-"""The pattern language of the lexicon: parse strictly, then compile for a fast search.
+"""Patterns compiled for a fast search: what to look for, and how to be sure.
 
-A pattern is a sequence of literals, groups `(a|b|)`, named sets `<name>`, gaps `{n}` and numbers `#`
-(the room's README has the full description). It compiles to *anchors*, fixed strings of which every
-match holds at least one, found all together by one Aho-Corasick pass; and, unless the anchors already
-spell the whole pattern, to a regular expression that verifies a bounded window around an anchor.
+A pattern with few spellings is searched as those strings. Any other is searched by its *blocks*, fixed
+strings of which every match holds one of each, found all together by one Aho-Corasick pass; where all
+its blocks stand close together a regular expression decides.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 
-from moderation.text.characters import HANZI, tables
-from moderation.text.normalise import normalise
+from moderation.text.syntax import Gap, Group, Literal, Node, Number, PatternError, Sequence_, parse
 
-MAX_SPELLINGS = 400  # more alternatives than this are searched by a regular expression
-MAX_GAP = 60
+MAX_SPELLINGS = 100  # a pattern with more is searched by its blocks
+MAX_BLOCK_WORDS = 400
+_MOST_BLOCKS = 3
+_LONGEST_BLOCK = 3  # nodes
 _LONGEST_NUMBER = 12
 _LONGEST_ENDING = 12
+_LONGEST_PLURAL = 2
 
 _NUMERALS = dict(zip("一二两三四五六七八九", "1223456789", strict=True))
 _NUMERAL_CLASS = {n: f"[{n}{d}]" for n, d in _NUMERALS.items()} | {
     str(d): f"[{d}{''.join(n for n, v in _NUMERALS.items() if v == str(d))}]" for d in range(1, 10)
 }
+_LONE_DIGIT = re.compile(r"(?<![\d.])[1-9](?![\d.])")
 _NUMBER = (
     r"(?:\d{1,9}(?:[.,]\d{1,4})?\+?(?:万|千|百|亿|多|[kw](?![a-z])|%)?"
     r"|(?:百分之)?[零〇一二两三四五六七八九十百千万亿几半数]{1,10})"
@@ -38,56 +39,16 @@ _NUMBER_WORDS_EN = (
 _GAP = {"zh": "[^。!?;\n]", "en": r"(?:(?!\. )[^。!?;\n])"}
 # Between two letters or two digits there is no word edge; between any other two characters there is.
 WORD_EDGE = r"(?<![a-z](?=[a-z]))(?<![0-9](?=[0-9]))"
-# So frequent in any live room that they are poor anchors, whatever their length.
+# So frequent in any live room that they are poor blocks, whatever their length.
 _COMMON = frozenset((files("moderation.text") / "tables" / "common.txt").read_text("utf-8").split())
 
 
-class PatternError(ValueError):
-    """A pattern that cannot be used: what is wrong, the 0-based column, and how to put it right."""
-
-    def __init__(self, message: str, column: int, fix: str) -> None:
-        super().__init__(message)
-        self.message, self.column, self.fix = message, column, fix
-
-
 @dataclass(frozen=True, slots=True)
-class Literal:
-    text: str
+class Block:
+    """Words of which every match of a pattern holds one, and how many characters a match can have on
+    either side of it."""
 
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Alternatives; a named set is a group of its words."""
-
-    options: tuple[Sequence_, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """0 to `most` characters of one sentence."""
-
-    most: int
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """Digits or Chinese numerals."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """Any ending of an English word."""
-
-
-Node = Literal | Group | Gap | Number | Ending
-Sequence_ = tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Anchor:
-    """A fixed string of a pattern, and how many characters a match can have on either side of it."""
-
-    text: str
+    words: tuple[str, ...]
     before: int
     after: int
 
@@ -95,8 +56,8 @@ class Anchor:
 class Pattern:
     """One compiled pattern.
 
-    `spellings`: every string the pattern can match, where they are finitely many (else None; then
-    `regex` verifies). `anchors`: what to search for. `longest`: characters of the longest match.
+    `spellings`: every string it matches, where they are few (else None). `blocks`: what to search for, in
+    the order of the pattern, the one at `rarest` first of all. `longest`: characters of the longest match.
     """
 
     def __init__(self, source: str, nodes: Sequence_, language: str) -> None:
@@ -104,16 +65,16 @@ class Pattern:
         self.language = language
         self.nodes = nodes
         self.longest = _longest(nodes)
-        spellings = _spell(nodes, MAX_SPELLINGS)
-        self.spellings: tuple[str, ...] | None = spellings
-        if spellings is not None:
-            self.anchors = tuple(Anchor(s, 0, 0) for s in _numeral_variants(spellings))
+        self.spellings = _spell(nodes, MAX_SPELLINGS)
+        if self.spellings is not None:
+            self.blocks: tuple[Block, ...] = (Block(_with_numerals(self.spellings), 0, 0),)
+            self.rarest = 0
         else:
-            self.anchors = _choose_anchors(nodes)
+            self.blocks, self.rarest = _choose_blocks(nodes)
 
     @cached_property
     def regex(self) -> re.Pattern[str]:
-        """Compiled at first use: most patterns of a lexicon meet no anchor for hours."""
+        """Compiled at first use: most patterns of a lexicon are not tried for hours."""
         edge = WORD_EDGE if self.language == "en" or _has_latin(self.nodes) else ""
         return re.compile(edge + _regex(self.nodes, self.language, edge) + edge)
 
@@ -123,153 +84,26 @@ class Pattern:
         The groups of each match are the gaps of the pattern, in order.
         """
         # One character more, so that the word edge at `end` sees its neighbour.
-        for match in self.regex.finditer(text, start, min(end + 1, len(text))):
+        for match in self.regex.finditer(text, max(0, start), min(end + 1, len(text))):
             if match.start() < match.end() <= end:
                 yield match
 
 
 def compile_pattern(
-    source: str, sets: Mapping[str, tuple[str, ...]], language: str, *, anchored: bool = True
+    source: str, sets: Mapping[str, tuple[str, ...]], language: str, *, searched: bool = True
 ) -> Pattern:
     """Parse and compile; PatternError says what is wrong, where, and what to do.
 
-    `anchored` False is for patterns that are only tried beside a match, where one hanzi will do.
+    `searched` False is for patterns that are only tried beside a match, where one hanzi will do.
     """
-    nodes = _Parser(source, sets).parse()
-    pattern = Pattern(source, nodes, language)
-    if anchored:
-        short = [a.text for a in pattern.anchors if not _searchable(a.text)]
-        if short or not pattern.anchors:
+    pattern = Pattern(source, parse(source, sets), language)
+    if searched:
+        short = [w for block in pattern.blocks for w in block.words if not _searchable(w)]
+        if short or not pattern.blocks:
             what = f"too short to search for: {', '.join(short[:5])}" if short else "nothing in it can be searched for"
             fix = "put in a literal, group or set whose every alternative has 2 characters or more"
             raise PatternError(what, 0, fix)
     return pattern
-
-
-class _Parser:
-    """Recursive descent over the pattern, one character at a time; groups nest once."""
-
-    def __init__(self, source: str, sets: Mapping[str, tuple[str, ...]]) -> None:
-        self.source, self.sets, self.at = source, sets, 0
-
-    def parse(self) -> Sequence_:
-        if not self.source.strip():
-            raise PatternError("the pattern is empty", 0, "write the term")
-        nodes = self._sequence(depth=0)
-        if self.at < len(self.source):
-            raise self._error(f"'{self.source[self.at]}' without its opening '('", "remove it or open the group")
-        if isinstance(nodes[0], Gap) or isinstance(nodes[-1], Gap):
-            raise PatternError("a gap at the edge of a pattern means nothing", 0, "remove the {n}")
-        return nodes
-
-    def _sequence(self, depth: int) -> Sequence_:
-        nodes: list[Node] = []
-        literal, literal_at = "", self.at
-        while self.at < len(self.source) and not (depth and self.source[self.at] in "|)"):
-            character = self.source[self.at]
-            if character in "(<{#*|)":
-                if literal:
-                    nodes.append(self._literal(literal, literal_at))
-                    literal = ""
-                if character in "|)":
-                    if character == "|":
-                        raise self._error("'|' outside a group", "put the alternatives in ( )")
-                    break
-                nodes.append(self._special(character, depth, nodes))
-                literal_at = self.at
-            elif character in ">}":
-                raise self._error(f"'{character}' without its opening sign", "remove it")
-            else:
-                if not literal:
-                    literal_at = self.at
-                literal += character
-                self.at += 1
-        if literal:
-            nodes.append(self._literal(literal, literal_at))
-        return tuple(nodes)
-
-    def _literal(self, written: str, at: int) -> Literal:
-        read = _read_literal(written)
-        if not read:
-            raise PatternError(f"'{written}' reads as nothing", at, "write the word without separators")
-        return Literal(read)
-
-    def _special(self, character: str, depth: int, before: list[Node]) -> Node:
-        if character == "(":
-            return self._group(depth)
-        if character == "<":
-            return self._set()
-        if character == "{":
-            return self._gap(depth)
-        self.at += 1
-        if character == "#":
-            return Number()
-        if not before or not isinstance(before[-1], Literal) or not before[-1].text[-1:].isascii():
-            raise PatternError("'*' must follow an English word", self.at - 1, "remove it, or use a gap {n}")
-        return Ending()
-
-    def _group(self, depth: int) -> Group:
-        opened = self.at
-        if depth == 2:
-            raise self._error("groups nest once only", "use a set, or write the alternatives out")
-        self.at += 1
-        options: list[Sequence_] = []
-        while True:
-            options.append(self._sequence(depth + 1))
-            if self.at >= len(self.source):
-                raise PatternError("this '(' is never closed", opened, "add the ')'")
-            self.at += 1
-            if self.source[self.at - 1] == ")":
-                break
-        if not any(options):
-            raise PatternError("the group is empty", opened, "write alternatives between ( and )")
-        return Group(tuple(dict.fromkeys(options)))
-
-    def _set(self) -> Group:
-        match = re.compile(r"<([a-z][a-z0-9_]*)>").match(self.source, self.at)
-        if not match:
-            raise self._error("not a set name", "write <name> in lower-case letters, digits and _")
-        name = match[1]
-        if name not in self.sets:
-            near = ", ".join(sorted(self.sets)) or "none is defined"
-            raise self._error(f"unknown set <{name}>", f"define it in a sets file; known sets: {near}")
-        self.at = match.end()
-        return Group(tuple((Literal(w),) for w in self.sets[name]))
-
-    def _gap(self, depth: int) -> Gap:
-        match = re.compile(r"\{(\d{1,3})\}").match(self.source, self.at)
-        if not match or not 1 <= int(match[1]) <= MAX_GAP:
-            raise self._error("not a gap", f"write {{n}} with n from 1 to {MAX_GAP}")
-        if depth:
-            raise self._error("a gap inside a group", "move the gap out, or write two entries")
-        self.at = match.end()
-        return Gap(int(match[1]))
-
-    def _error(self, message: str, fix: str) -> PatternError:
-        return PatternError(message, self.at, fix)
-
-
-def read_word(word: str) -> str:
-    """A word of a set or an allow list as the matcher sees text."""
-    return _read_literal(word).strip()
-
-
-def _read_literal(written: str) -> str:
-    if _PLAIN.issuperset(written):
-        return written
-    inner = written.strip(" ")
-    lead = " " if written[:1] == " " else ""
-    tail = " " if written[-1:] == " " and len(written) > 1 else ""
-    return lead + normalise(inner).text + tail if inner else " "
-
-
-def _plain_characters() -> frozenset[str]:
-    table = tables()
-    han = [c for c in range(0x4E00, 0xA000) if table.single[c] == c and table.kind[c] == HANZI]
-    return frozenset(map(chr, han)) | frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
-
-
-_PLAIN = _plain_characters()
 
 
 def _spell(nodes: Sequence_, most: int) -> tuple[str, ...] | None:
@@ -277,30 +111,41 @@ def _spell(nodes: Sequence_, most: int) -> tuple[str, ...] | None:
     spelled = [""]
     for node in nodes:
         if isinstance(node, Literal):
-            options: tuple[str, ...] = (node.text,)
-        elif isinstance(node, Group):
-            inner = [_spell(option, most) for option in node.options]
-            if any(i is None for i in inner) or sum(len(i or ()) for i in inner) > most:
-                return None
-            options = tuple(itertools.chain.from_iterable(i for i in inner if i))
-        else:
-            return None
-        if len(spelled) * len(options) > most:
+            spelled = [a + node.text for a in spelled]
+            continue
+        options = _options(node, most)
+        if options is None or len(spelled) * len(options) > most:
             return None
         spelled = [a + b for a in spelled for b in options]
     return tuple(dict.fromkeys(spelled))
 
 
-def _numeral_variants(spellings: Iterable[str]) -> tuple[str, ...]:
+def _options(node: Node, most: int) -> list[str] | None:
+    if not isinstance(node, Group) or len(node.options) > most:
+        return None
+    words: list[str] = []
+    for option in node.options:
+        if len(option) == 1 and isinstance(option[0], Literal):
+            words.append(option[0].text)
+            continue
+        inner = _spell(option, most)
+        if inner is None:
+            return None
+        words += inner
+    return words
+
+
+def _with_numerals(words: Iterable[str]) -> tuple[str, ...]:
     """第一 is found as 第1 too, and 7天 as 七天."""
     out: dict[str, None] = {}
-    for spelling in spellings:
-        out[spelling] = None
-        out["".join(_NUMERALS.get(c, c) for c in spelling)] = None
-        for match in re.finditer(r"(?<![\d.])[1-9](?![\d.])", spelling):
-            for numeral, digit in _NUMERALS.items():
-                if digit == match[0]:
-                    out[spelling[: match.start()] + numeral + spelling[match.end() :]] = None
+    for word in words:
+        out[word] = None
+        if not _NUMERAL_CLASS.keys().isdisjoint(word):
+            out["".join(_NUMERALS.get(c, c) for c in word)] = None
+            for match in _LONE_DIGIT.finditer(word):
+                for numeral, digit in _NUMERALS.items():
+                    if digit == match[0]:
+                        out[word[: match.start()] + numeral + word[match.end() :]] = None
     return tuple(out)
 
 
@@ -320,7 +165,7 @@ def _longest(nodes: Sequence_) -> int:
     total = 0
     for node in nodes:
         if isinstance(node, Literal):
-            total += len(node.text) + 2  # a plural ending
+            total += len(node.text) + (_LONGEST_PLURAL if node.text[-1].isascii() else 0)
         elif isinstance(node, Group):
             total += max(_longest(option) for option in node.options)
         elif isinstance(node, Gap):
@@ -330,29 +175,33 @@ def _longest(nodes: Sequence_) -> int:
     return total
 
 
-def _choose_anchors(nodes: Sequence_) -> tuple[Anchor, ...]:
-    """The part of the pattern that is cheapest to search for: long, rare, few alternatives."""
-    best: tuple[tuple[int, int, int], tuple[str, ...], int, int] | None = None
-    for first, last in itertools.combinations(range(len(nodes) + 1), 2):
-        if last - first > 4:
-            continue
-        words = _spell(nodes[first:last], MAX_SPELLINGS)
-        if words is None or not all(_searchable(w) for w in words):
-            continue
-        stripped = [w.strip() for w in words]
-        common = any(w in _COMMON for w in stripped)
-        rank = (0 if common else 1, min(4, *(_weight(w) for w in stripped), 4), -len(words))
-        if best is None or rank > best[0]:
-            best = (rank, tuple(stripped), _longest(nodes[:first]), _longest(nodes[last:]))
-    if best is None:
-        return ()
-    _, words, before, after = best
-    # The longest alternative bounds the window for a shorter one, and stripped spaces add two.
-    return tuple(Anchor(w, before + 2, after + 4) for w in _numeral_variants(words))
+def _choose_blocks(nodes: Sequence_) -> tuple[tuple[Block, ...], int]:
+    """The parts to search for, in order, and the index of the one that is met least often."""
+    ranked: list[tuple[tuple[bool, int, int], int, int, tuple[str, ...]]] = []
+    for first in range(len(nodes)):
+        for last in range(first + 1, min(first + _LONGEST_BLOCK, len(nodes)) + 1):
+            words = _spell(nodes[first:last], MAX_BLOCK_WORDS)
+            if words is None:
+                break
+            stripped = tuple(dict.fromkeys(w.strip() for w in words))
+            if all(map(_searchable, stripped)):
+                rare = not any(w in _COMMON for w in stripped)
+                ranked.append(((rare, min(4, *map(_weight, stripped)), -len(stripped)), first, last, stripped))
+    ranked.sort(key=lambda r: r[0], reverse=True)
+    chosen: list[tuple[int, int, tuple[str, ...]]] = []
+    for _, first, last, words in ranked:
+        if len(chosen) < _MOST_BLOCKS and all(last <= a or first >= b for a, b, _ in chosen):
+            chosen.append((first, last, words))
+    in_order = sorted(chosen)
+    blocks = tuple(
+        # A stripped space stands on either side.
+        Block(_with_numerals(words), _longest(nodes[:first]) + 1, _longest(nodes[first:]) + 1)
+        for first, _, words in in_order
+    )
+    return blocks, in_order.index(chosen[0]) if chosen else 0
 
 
 def _searchable(word: str) -> bool:
-    word = word.strip()
     han = sum(1 for c in word if c > "\u2fff")
     return han >= 2 or len(word) >= 3 or (len(word) == 2 and word not in _COMMON)
 

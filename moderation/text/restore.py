@@ -16,8 +16,8 @@ import numpy as np
 
 from moderation.text.lexicon import Lexicon
 from moderation.text.normalise import Normalised
-from moderation.text.patterns import Group, Literal, Sequence_
 from moderation.text.sound import Sounds, sound_spellings
+from moderation.text.syntax import Group, Literal, Sequence_
 
 _SHORTEST_HOMOPHONE = 3
 _LONGEST_WORD = 8

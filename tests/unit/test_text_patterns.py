@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moderation.text.patterns import PatternError, compile_pattern
+from moderation.text.patterns import compile_pattern
+from moderation.text.syntax import PatternError
 
 SETS = {"disease": ("糖尿病", "高血压"), "drink": ("tea", "juice")}
 
@@ -90,13 +91,13 @@ def test_any_text_compiles_or_is_refused(source: str) -> None:
         pattern = compile_pattern(source, SETS, "zh")
     except PatternError:
         return
-    assert pattern.anchors
+    assert pattern.blocks
     assert isinstance(pattern.regex, re.Pattern)
 
 
 @given(st.text("喝吃好了糖尿病3天，。", max_size=40))
-def test_every_match_holds_an_anchor_and_is_no_longer_than_stated(text: str) -> None:
+def test_every_match_holds_a_word_of_each_block_and_is_no_longer_than_stated(text: str) -> None:
     pattern = compile_pattern("(喝|吃){5}<disease>{4}(好了|#天)", SETS, "zh")
     for match in pattern.find(text, 0, len(text)):
-        assert any(anchor.text in match[0] for anchor in pattern.anchors)
+        assert all(any(w in match[0] for w in block.words) for block in pattern.blocks)
         assert len(match[0]) <= pattern.longest

@@ -1,0 +1,117 @@
+"""One search for the words of all rules at once, and which rules are worth trying where.
+
+Every rule names one or more blocks of words, and every match of it holds a word of each. The words of all
+rules are found by one Aho-Corasick pass; a rule is tried only at hits of its first block that have a hit
+of each other block near them, which numpy decides for a whole batch of texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Generic, TypeVar
+
+import ahocorasick_rs
+import numpy as np
+from numpy.typing import NDArray
+
+RuleT = TypeVar("RuleT")
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A word of this block must begin at most `before` characters before, or `after` behind, the first hit."""
+
+    words: tuple[str, ...]
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup(Generic[RuleT]):
+    """What to search for on behalf of a rule: `words` first, then what must stand near them."""
+
+    rule: RuleT
+    words: tuple[str, ...]
+    needs: tuple[Need, ...] = ()
+
+
+class Index(Generic[RuleT]):
+    """The words of many rules."""
+
+    def __init__(self, lookups: Iterable[Lookup[RuleT]]) -> None:
+        self._groups: dict[tuple[str, ...], int] = {}
+        self._by_first: dict[int, list[tuple[RuleT, tuple[tuple[int, int, int], ...]]]] = {}
+        for lookup in lookups:
+            needs = tuple((self._group(need.words), need.before, need.after) for need in lookup.needs)
+            self._by_first.setdefault(self._group(lookup.words), []).append((lookup.rule, needs))
+        numbers: dict[str, int] = {}
+        groups_of: list[list[int]] = []
+        for words, group in self._groups.items():
+            for word in words:
+                number = numbers.setdefault(word, len(numbers))
+                if number == len(groups_of):
+                    groups_of.append([])
+                groups_of[number].append(group)
+        self._counts = np.array([len(g) for g in groups_of], dtype=np.int64)
+        self._offsets = np.cumsum(self._counts) - self._counts
+        self._flat = np.array(list(chain.from_iterable(groups_of)), dtype=np.int64)
+        self._automaton = ahocorasick_rs.AhoCorasick(list(numbers), store_patterns=False) if numbers else None
+
+    def __len__(self) -> int:
+        """The number of different words."""
+        return len(self._counts)
+
+    def candidates(self, text: str) -> Iterator[tuple[RuleT, list[int], list[int]]]:
+        """Each rule that may match, with the starts and ends of its first block's words there."""
+        hits = self._automaton.find_matches_as_indexes(text, overlapping=True) if self._automaton else []
+        if not hits:
+            return
+        places = self._by_group(np.fromiter(chain.from_iterable(hits), dtype=np.int64, count=3 * len(hits)))
+        for group, (starts, ends) in places.items():
+            for rule, needs in self._by_first.get(group, ()):
+                near = _near(starts, ends, needs, places)
+                if near is None:
+                    yield rule, starts.tolist(), ends.tolist()
+                elif near.size:
+                    yield rule, starts[near].tolist(), ends[near].tolist()
+
+    def _group(self, words: tuple[str, ...]) -> int:
+        return self._groups.setdefault(words, len(self._groups))
+
+    def _by_group(self, flat_hits: NDArray[np.int64]) -> dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Group → starts and ends of its words, sorted by start."""
+        numbers, starts, ends = flat_hits.reshape(-1, 3).T
+        counts = self._counts[numbers]
+        hit = np.repeat(np.arange(len(numbers)), counts)
+        within = np.arange(len(hit)) - np.repeat(np.cumsum(counts) - counts, counts)
+        groups = self._flat[self._offsets[numbers][hit] + within]
+        order = np.lexsort((starts[hit], groups))
+        groups, hit = groups[order], hit[order]
+        edges = np.flatnonzero(np.diff(groups)) + 1
+        firsts = [0, *edges.tolist()]
+        lasts = [*edges.tolist(), len(groups)]
+        return {int(groups[a]): (starts[hit[a:b]], ends[hit[a:b]]) for a, b in zip(firsts, lasts, strict=True)}
+
+
+def _near(
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    needs: tuple[tuple[int, int, int], ...],
+    places: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]],
+) -> NDArray[np.intp] | None:
+    """Indexes of the hits that have all `needs` near them; None stands for every hit."""
+    near: NDArray[np.intp] | None = None
+    for group, before, after in needs:
+        found = places.get(group)
+        if found is None:
+            return np.empty(0, dtype=np.intp)
+        there = found[0]
+        here, until = (starts, ends) if near is None else (starts[near], ends[near])
+        at = np.searchsorted(there, here - before)
+        ok = np.flatnonzero((at < len(there)) & (there[np.minimum(at, len(there) - 1)] <= until + after))
+        near = ok if near is None else near[ok]
+        if not near.size:
+            break
+    return near
