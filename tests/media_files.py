@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ def write_video(
     sound: bool = False,
     pts: list[int] | None = None,
     container_options: dict[str, str] | None = None,
+    moving: bool = True,
 ) -> Path:
     """Encode `moving_picture`s; `rotate` sets the display matrix, `pts` replaces 0, 1, 2, …"""
     width, height = size
@@ -55,10 +57,10 @@ def write_video(
         if rotate is not None:
             video.set_display_rotation(rotate)
         audio: Any = out.add_stream("aac", rate=44100, layout="mono") if sound else None
+        still = moving_picture(0, width, height)
         for n in range(round(seconds * fps)):
-            frame = av.VideoFrame.from_ndarray(moving_picture(n, width, height), format="rgb24").reformat(
-                format=pix_fmt
-            )
+            image = moving_picture(n, width, height) if moving else still
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=pix_fmt)
             frame.pts, frame.time_base = (pts[n] if pts else n), Fraction(1, fps)
             frame.pict_type = PictureType.NONE
             out.mux(video.encode(frame))
@@ -104,25 +106,46 @@ def write_picture(path: Path, image: NDArray[np.uint8], codec: str = "png", pix_
     return path
 
 
-def write_subtitled(path: Path, lines: list[tuple[float, float, str]], codec: str = "subrip") -> Path:
-    """A short video with one text subtitle stream; `lines` are (start, end, ASS event text)."""
-    with av.open(str(path), "w") as out:
-        video: Any = out.add_stream("libx264", rate=10)
-        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
-        subtitle: Any = out.add_stream(codec)
-        for n in range(40):
+def write_subtitled(path: Path, lines: list[tuple[float, float, str]], kind: str = "srt", video: bool = True) -> Path:
+    """A short video with one text subtitle stream; `lines` are (start, end, text), `kind` srt, vtt or ass."""
+    beside = path.with_suffix(f".{kind}")
+    beside.write_text(_SUBTITLE_FILES[kind](lines), encoding="utf-8")
+    with av.open(str(beside)) as words, av.open(str(path), "w") as out:
+        source = words.streams.subtitles[0]
+        subtitle = out.add_stream_from_template(source)
+        pictures: Any = out.add_stream("mpeg4", rate=10) if video else None
+        if video:
+            pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
+        for n in range(40 if video else 0):
             frame = av.VideoFrame.from_ndarray(moving_picture(n, 64, 48), format="rgb24").reformat(format="yuv420p")
             frame.pts, frame.time_base = n, Fraction(1, 10)
-            out.mux(video.encode(frame))
-        out.mux(video.encode(None))
-        for start, end, text in lines:
-            packet = av.Packet(text.encode())
-            packet.stream = subtitle
-            packet.time_base = Fraction(1, 1000)
-            packet.pts = packet.dts = round(start * 1000)
-            packet.duration = round((end - start) * 1000)
-            out.mux(packet)
+            out.mux(pictures.encode(frame))
+        if video:
+            out.mux(pictures.encode(None))
+        for packet in words.demux(source):
+            if packet.size:
+                packet.stream = subtitle
+                out.mux(packet)
     return path
+
+
+def _srt(lines: list[tuple[float, float, str]], comma: str = ",") -> str:
+    def clock(seconds: float) -> str:
+        return f"00:00:{int(seconds):02d}{comma}{round(seconds % 1 * 1000):03d}"
+
+    return "".join(f"{n}\n{clock(a)} --> {clock(b)}\n{text}\n\n" for n, (a, b, text) in enumerate(lines, 1))
+
+
+def _ass(lines: list[tuple[float, float, str]]) -> str:
+    head = (
+        "[Script Info]\nScriptType: v4.00+\n\n[Events]\n"
+        "Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
+    )
+    rows = (f"Dialogue: 0,0:00:{a:05.2f},0:00:{b:05.2f},Default,,0,0,0,,{text}\n" for a, b, text in lines)
+    return head + "".join(rows)
+
+
+_SUBTITLE_FILES = {"srt": _srt, "vtt": lambda lines: "WEBVTT\n\n" + _srt(lines, "."), "ass": _ass}
 
 
 def find_box(data: bytes, *names: bytes) -> int:
@@ -133,9 +156,11 @@ def find_box(data: bytes, *names: bytes) -> int:
     return at - 4
 
 
-def png_header_only(width: int, height: int) -> bytes:
-    """The start of a PNG that declares a size and holds no pixels."""
-    import zlib
+def png_declaring(width: int, height: int, pixels: bytes | None = None) -> bytes:
+    """A PNG that declares a size; its rows are `pixels`, however few (None: it ends after the header)."""
 
-    body = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    head = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return head if pixels is None else head + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")

@@ -108,7 +108,8 @@ def _explain(path: Path, error: OSError) -> InputError:
     if error.errno == errno.ELOOP:
         return NotFoundError(f"{path} is a link that leads back to itself; give the path of the file")
     if error.errno in _NOTHING_THERE:
-        what = "is a link to nothing" if path.is_symlink() else "does not exist"
+        linked = os.path.islink(path)  # noqa: PTH114 - Path.is_symlink raises on a name that is too long
+        what = "is a link to nothing" if linked else "does not exist"
         return NotFoundError(f"{path} {what}; check the path")
     if error.errno == errno.ENXIO:
         return NotAFileError(f"{path} is a socket or device, not a file; give the path of a video or picture")

@@ -6,7 +6,6 @@ Started by `moderation.media.decoder` with one end of a socket pair as descripto
 from __future__ import annotations
 
 import importlib
-import logging
 import pkgutil
 import socket
 import sys
@@ -16,6 +15,7 @@ import av
 
 from moderation.media import wire
 from moderation.media.child import sandbox
+from moderation.media.child.log import listen
 from moderation.media.child.requests import Job, serve
 
 # Parts of PyAV that decoding never imports; all others it may import at any time.
@@ -25,8 +25,7 @@ _NEVER_NEEDED = ("av.__main__", "av.about", "av.datasets", "av.filter")
 def main() -> int:
     sandbox.die_with_parent()
     _import_all_of_pyav()
-    logging.getLogger("libav").addHandler(logging.NullHandler())
-    logging.getLogger("libav").propagate = False
+    watch = listen()
     with socket.socket(fileno=int(sys.argv[1])) as sock:
         wire.send(sock, {"kind": "ready"})
         message, fds, _, _ = socket.recv_fds(sock, 4096, 1)
@@ -37,6 +36,7 @@ def main() -> int:
             memory_bytes=header.whole("memory_bytes", 1, 2**62), cpu_s=header.whole("cpu_s", 1, 2**31)
         )
         job = Job(
+            watch=watch,
             fd=fds[0],
             max_pixels=header.whole("max_pixels", 1, 2**31),
             max_streams=header.whole("max_streams", 1, 2**16),

@@ -109,6 +109,7 @@ def open_container(fd: int, max_streams: int, max_pixels: int) -> Opened:
             mode="r",
             buffer_size=_BUFFER_BYTES,
             metadata_errors="replace",
+            options={"max_pixels": str(max_pixels), "threads": "1"},
             container_options={
                 "protocol_whitelist": "",
                 "format_whitelist": ",".join(DEMUXERS),

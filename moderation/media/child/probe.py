@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from moderation.media.child.container import PICTURE_DEMUXERS, Opened, RefusedError, codec_name
 from moderation.media.child.convert import Converter
 from moderation.media.child.cues import text_streams
+from moderation.media.child.log import OversizeWatch
 from moderation.media.child.pictures import MOST_SECONDS
 
 # Below this a declared duration is doubted and measured: no video holds a second in 60 bytes.
@@ -22,7 +23,9 @@ _LEAST_BYTES_PER_SECOND = 60
 _ONE_FRAME_DEMUXERS = frozenset({"gif", "apng"})
 
 
-def examine(reopen: Callable[[], Opened], max_pixels: int, encrypted: Collection[str]) -> dict[str, Any]:
+def examine(
+    reopen: Callable[[], Opened], max_pixels: int, watch: OversizeWatch, encrypted: Collection[str]
+) -> dict[str, Any]:
     """The fields of the `info` message; raises RefusedError where nothing of the file can be scored.
 
     `encrypted` names the kinds ("video", "audio") that the container marks as encrypted; they are
@@ -40,6 +43,8 @@ def examine(reopen: Callable[[], Opened], max_pixels: int, encrypted: Collection
     if video is not None:
         _refuse_large(video.codec_context.width, video.codec_context.height, max_pixels)
     frames, heard = _first_decoded(opened, video, audio)
+    if not frames and watch.size is not None:
+        _refuse_large(*watch.size, max_pixels)
     if video is not None and not frames:
         notes.append("video_undecodable")
     if audio is not None and not heard:

@@ -15,6 +15,7 @@ from moderation.media import wire
 from moderation.media.child.container import RefusedError, open_container
 from moderation.media.child.convert import Converter
 from moderation.media.child.cues import read_cues
+from moderation.media.child.log import OversizeWatch
 from moderation.media.child.pictures import Pictures, PlanBrokenError, Tally, Timed, Wanted
 from moderation.media.child.probe import examine
 from moderation.media.child.sound import Sound
@@ -27,6 +28,7 @@ class Job:
     """The one file of this process and the bounds that hold inside it."""
 
     fd: int
+    watch: OversizeWatch
     max_pixels: int
     max_streams: int
     until_s: float
@@ -65,7 +67,10 @@ def _next_request(sock: socket.socket) -> tuple[wire.Header, array.array[float]]
 def _answer(sock: socket.socket, job: Job, header: wire.Header, times: array.array[float]) -> None:
     kind = header.text("kind")
     if kind == "probe":
-        wire.send(sock, {"kind": "info", **examine(lambda: _open(job), job.max_pixels, header.texts("encrypted", 2))})
+        wire.send(
+            sock,
+            {"kind": "info", **examine(lambda: _open(job), job.max_pixels, job.watch, header.texts("encrypted", 2))},
+        )
         tally = Tally()
     elif kind == "sound":
         tally = _send_sound(sock, job, header.whole("rate", 1000, 192_000), header.number("until_s", 0, 1e9))
