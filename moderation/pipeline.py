@@ -9,6 +9,7 @@ warning, because silence is never reported as clean.
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -52,7 +53,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """A verdict and the pictures that go with it (None where nothing could be opened)."""
+    """A verdict and the pictures that go with it (None where none were asked for or nothing was opened)."""
 
     verdict: Verdict
     evidence: Evidence | None
@@ -90,10 +91,18 @@ class Scanner:
             bundles["asr"] = self._recogniser.version
         return Versions(__version__, self.policy.hash, bundles)
 
-    def scan(self, path: Path, meta: VideoMetadata | None = None, *, meta_path: Path | None = None) -> Scan:
+    def scan(
+        self,
+        path: Path,
+        meta: VideoMetadata | None = None,
+        *,
+        meta_path: Path | None = None,
+        with_pictures: bool = False,
+    ) -> Scan:
         """Score one file. Failures come back as a verdict with `error`; the next file is not affected.
 
-        Without `meta`, `meta_path` or NAME.json beside the file is read.
+        Without `meta`, `meta_path` or NAME.json beside the file is read. `with_pictures` decodes the moments
+        of evidence once more, for a report.
         """
         watch = Stopwatch()
         try:
@@ -101,7 +110,7 @@ class Scanner:
             with open_media(
                 path, limits=self.settings.limits, settings=self.settings.sampling, pool=self._decoders
             ) as media:
-                return self._scan(path, media, meta, watch)
+                return self._scan(path, media, meta, watch, with_pictures)
         except InputError as error:
             return Scan(self._failed(path, meta, error.code, str(error), watch), None)
         except Exception:
@@ -109,7 +118,9 @@ class Scanner:
             message = f"{path}: a defect of this program, not of the file. Report it with the trace in the log."
             return Scan(self._failed(path, meta, ModerationError.code, message, watch), None)
 
-    def _scan(self, path: Path, media: Media, meta: VideoMetadata | None, watch: Stopwatch) -> Scan:
+    def _scan(
+        self, path: Path, media: Media, meta: VideoMetadata | None, watch: Stopwatch, with_pictures: bool
+    ) -> Scan:
         video_id = meta.id if meta and meta.id else media.sha256[:16]
         sidecars, sidecar_warnings = read_sidecars(path)
 
@@ -120,8 +131,10 @@ class Scanner:
         transcript = sorted([*written, *spoken], key=_reading_order)
         with watch("text"):
             findings = self._judge(transcript, seen.codes, meta)
-        with watch("evidence"):
-            findings, evidence = photograph(media, video_id, findings, side=self.settings.snapshot_side)
+        evidence = None
+        if with_pictures:
+            with watch("evidence"):
+                findings, evidence = photograph(media, video_id, findings, side=self.settings.snapshot_side)
 
         warnings = [*media.warnings, *sidecar_warnings, *seen.warnings, *speech_warnings]
         if meta is None:

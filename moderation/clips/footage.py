@@ -44,7 +44,7 @@ def _read(path: Path) -> list[Image]:
     import av
 
     with av.open(str(path)) as container:
-        return [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
+        return [frame.to_ndarray(format="bgr24").astype(np.uint8, copy=False) for frame in container.decode(video=0)]
 
 
 def _panned(source: list[Image], width: int, height: int, fps: int, seed: int) -> Iterator[Image]:
@@ -81,7 +81,7 @@ def _studio(width: int, height: int, fps: int, seed: int) -> Iterator[Image]:
         hsv[..., 0] = (hue + 14 * (ys > table)) % 180
         hsv[..., 1] = np.where(ys > table, 90, 60)
         hsv[..., 2] = 70 + 150 * light - 30 * (ys > table)
-        image = cv2.cvtColor(np.clip(hsv, 0, 255).astype(np.uint8), cv2.COLOR_HSV2BGR)
+        image = cv2.cvtColor(np.clip(hsv, 0, 255).astype(np.uint8), cv2.COLOR_HSV2BGR).astype(np.uint8)
         _product(image, time, hue)
         yield cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
 

@@ -86,10 +86,9 @@ def make_clip(plan: ClipPlan, folder: Path) -> Path:
         video = container.add_stream("libx264", rate=plan.fps)
         video.width, video.height, video.pix_fmt = *plan.size, "yuv420p"
         video.time_base = Fraction(1, plan.fps)
-        # Four encoder threads at most: more would make the file depend on the machine.
         video.options = {"crf": str(plan.crf), "preset": "veryfast", "g": str(2 * plan.fps), "threads": "2"}
         sound = container.add_stream("aac", rate=RATE, layout="mono") if plan.speech else None
-        for image in _pictures(plan):
+        for image in pictures(plan):
             container.mux(video.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
         container.mux(video.encode(None))
         if sound is not None:
@@ -123,7 +122,8 @@ def truth_of(plan: ClipPlan) -> dict[str, Any]:
     }
 
 
-def _pictures(plan: ClipPlan) -> Iterator[NDArray[np.uint8]]:
+def pictures(plan: ClipPlan) -> Iterator[NDArray[np.uint8]]:
+    """The drawn frames, (height, width, 3) BGR: the same for the same plan (x264's bytes are not)."""
     layers = [(c.start_s, c.end_s, caption(c.text, c.style, c.size, plan.size, c.at)) for c in plan.captions]
     layers += [(c.start_s, c.end_s, code(c.payload, c.side, plan.size, c.at)) for c in plan.codes]
     scene = frames(plan.scene, *plan.size, plan.fps, seed=plan.seed)

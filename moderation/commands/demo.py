@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     rows, failed = [], False
     with Scanner() as scanner:
         reports = Reports(args.out / "reports", scanner)
-        for path, scan in scan_each(scanner, paths):
+        for path, scan in scan_each(scanner, paths, with_pictures=True):
             page = reports.add(scan, title=path.name)
             rows.append((scan.verdict, page))
             failed |= scan.verdict.error is not None

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     with Scanner(scan_settings(args)) as scanner:
         failed = False
         reports = Reports(args.report, scanner) if args.report else None
-        for path, scan in scan_each(scanner, args.paths, args.meta):
+        for path, scan in scan_each(scanner, args.paths, args.meta, with_pictures=reports is not None):
             page = reports.add(scan, title=path.name) if reports else None
             show(scan.verdict, page, as_json=args.json)
             failed |= scan.verdict.error is not None
@@ -61,11 +61,13 @@ def scan_settings(args: argparse.Namespace) -> ScanSettings:
     return settings
 
 
-def scan_each(scanner: Scanner, paths: Iterable[Path], meta: Path | None = None) -> Iterator[tuple[Path, Scan]]:
+def scan_each(
+    scanner: Scanner, paths: Iterable[Path], meta: Path | None = None, *, with_pictures: bool
+) -> Iterator[tuple[Path, Scan]]:
     """Scan paths in turn; a progress bar on a terminal when there are several."""
     todo = list(paths)
     for path in tqdm(todo, unit="clip", disable=len(todo) < 2 or not sys.stderr.isatty(), file=sys.stderr):
-        yield path, scanner.scan(path, meta_path=meta)
+        yield path, scanner.scan(path, meta_path=meta, with_pictures=with_pictures)
 
 
 def show(verdict: Verdict, page: Path | None, *, as_json: bool) -> None:
