@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from moderation.media.decoder import Budget, Decoder, DecoderGoneError, DecoderP
 from moderation.media.settings import MediaLimits, SamplingSettings
 from moderation.media.source import Source
 from moderation.types import Audio, Frame, MediaInfo, Utterance
+
+_Number = TypeVar("_Number", int, float)
 
 _MISSING_S, _MISSING_SHARE = 1.0, 0.02
 
@@ -57,6 +59,7 @@ class Media:
         self.settings = settings
         self._pool = pool
         self._idle: Decoder | None = None
+        self._busy: set[Decoder] = set()
         self._warnings: dict[str, str] = {}
         self._read_something = False
         self._spent_cpu_s = 0.0
@@ -91,7 +94,9 @@ class Media:
     def keyframes(self, max_side: int | None = None) -> Iterator[Frame]:
         """The cheap first pass: frames the uploader's encoder made keyframes, in time order."""
         return self._frames(
-            "keyframes", gap_s=self.settings.keyframe_gap_s, max_side=max_side or self.settings.keyframe_max_side
+            "keyframes",
+            gap_s=self.settings.keyframe_gap_s,
+            max_side=_positive("max_side", max_side, self.settings.keyframe_max_side),
         )
 
     def frames(
@@ -105,8 +110,8 @@ class Media:
         return self._frames(
             "frames",
             times=tuple(also_at),
-            interval_s=interval_s or self.settings.interval_s,
-            max_side=max_side or self.settings.max_side,
+            interval_s=_positive("interval_s", interval_s, self.settings.interval_s),
+            max_side=_positive("max_side", max_side, self.settings.max_side),
         )
 
     def frames_at(self, times: Iterable[float], max_side: int | None = None) -> Iterator[Frame]:
@@ -114,7 +119,9 @@ class Media:
         wanted = tuple(times)
         if not wanted:
             return iter(())
-        return self._frames("frames", times=wanted, interval_s=None, max_side=max_side or self.settings.max_side)
+        return self._frames(
+            "frames", times=wanted, interval_s=None, max_side=_positive("max_side", max_side, self.settings.max_side)
+        )
 
     def audio(self, rate: int = 16000) -> Audio | None:
         """All sound up to the limits, mixed to mono; None where there is none or none could be read."""
@@ -150,10 +157,11 @@ class Media:
             raise self._failure
 
     def close(self) -> None:
-        """End the decoding process and close the file."""
-        if self._idle is not None:
-            self._idle.close()
-            self._idle = None
+        """End all decoding processes of this file, readers in mid-way included, and close it."""
+        for decoder in (*self._busy, *([self._idle] if self._idle is not None else [])):
+            decoder.close()
+        self._busy.clear()
+        self._idle = None
         self._source.close()
 
     def __enter__(self) -> Self:
@@ -187,6 +195,7 @@ class Media:
     def _ask(self, kind: str, times: Sequence[float] = (), **fields: Any) -> Iterator[Message]:
         """Run one request in a process of its own; the process is kept for the next where all went well."""
         decoder = self._take_decoder()
+        self._busy.add(decoder)
         finished = False
         try:
             for message in decoder.request(kind, self._budget, times, **fields):
@@ -196,6 +205,7 @@ class Media:
                 yield message
             finished = True
         finally:
+            self._busy.discard(decoder)
             if finished and self._idle is None and self._source.fd >= 0:
                 self._idle = decoder
             else:
@@ -321,3 +331,12 @@ class Media:
 
     def _warn(self, key: str, text: str) -> None:
         self._warnings[key] = text
+
+
+def _positive(name: str, value: _Number | None, default: _Number) -> _Number:
+    """`default` for None; raises ValueError for anything that is not above 0."""
+    if value is None:
+        return default
+    if not value > 0:
+        raise ValueError(f"{name} must be above 0, not {value!r}")
+    return value

@@ -43,8 +43,8 @@ def info(header: wire.Header) -> MediaInfo:
     return MediaInfo(
         container=header.text("container", 128),
         duration_s=header.number_or_none("duration_s", 0, _MOST_SECONDS),
-        width=header.whole("width", 0, 2**20),
-        height=header.whole("height", 0, 2**20),
+        width=header.whole("width", 0, 2**31),
+        height=header.whole("height", 0, 2**31),
         fps=header.number_or_none("fps", 0, 1000),
         video_codec=header.text_or_none("video_codec", 64),
         audio_codec=header.text_or_none("audio_codec", 64),

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
 import yaml
 
-from moderation.text.patterns import compile_pattern
+from moderation.text.patterns import Pattern, compile_pattern
 from moderation.text.schema import Mistake, Reader, raise_for
 from moderation.text.syntax import PatternError
 from moderation.types import TEXT_LABELS, Source
@@ -25,7 +25,6 @@ from moderation.types import TEXT_LABELS, Source
 _SENTENCE_END = re.compile(r"[。!?;\n]|\.(?= )")
 _CLAUSE_END = re.compile(r"[,。!?;:…—\n]|\.(?= )")
 _WITHIN_CLAUSE = "[^,。!?;:…—\n]"
-_NEVER = re.compile("(?!)")
 _NEXT = 20  # characters behind the sentence that `unless_next` looks at
 _FARTHEST = 400  # characters to either side that count as the sentence, where nothing ends it
 _FILE_KEYS = ("clause_openers", "subject_shifts", "guards", "exemptions")
@@ -44,6 +43,29 @@ class Example:
     start: int
     end: int
     line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Several patterns as one expression. `firsts`: each match begins with one of them (empty: unknown),
+    which is looked up before the expression is tried."""
+
+    regex: re.Pattern[str]
+    firsts: frozenset[str]
+
+    def found(self, text: str, start: int, end: int) -> bool:
+        """Whether one of the patterns lies within text[start:end]."""
+        if self.firsts and self.firsts.isdisjoint(text[start:end]):
+            return False
+        return self.regex.search(text, start, end) is not None
+
+    def spans(self, text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Where the patterns lie within text[start:end]."""
+        if not self.firsts or not self.firsts.isdisjoint(text[start:end]):
+            yield from (m.span() for m in self.regex.finditer(text, start, end))
+
+
+NOWHERE = Look(re.compile("(?!)"), frozenset("\n"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,37 +105,34 @@ class Guard:
     exemption: bool
     labels: frozenset[str]
     sources: frozenset[str]
-    before: re.Pattern[str]
-    after: re.Pattern[str]
-    around: re.Pattern[str]
-    covers: re.Pattern[str]
-    sentence: tuple[re.Pattern[str], ...]
-    unless: re.Pattern[str]
-    unless_sentence: re.Pattern[str]
-    unless_next: re.Pattern[str]
+    before: Look
+    after: Look
+    around: Look
+    covers: Look
+    sentence: tuple[Look, ...]
+    unless: Look
+    unless_sentence: Look
+    unless_next: Look
     drops: tuple[Example, ...]
     keeps: tuple[Example, ...]
 
     def holds(self, hit: Hit, place: Place) -> bool:
         """Whether the guard lets the hit go."""
         return self._looks(hit, place) and not (
-            self.unless.search(hit.text, place.clause_start, place.clause_end)
-            or self.unless_sentence.search(hit.text, place.sentence_start, place.sentence_end)
-            or self.unless_next.search(hit.text, place.sentence_end, place.sentence_end + _NEXT)
+            self.unless.found(hit.text, place.clause_start, place.clause_end)
+            or self.unless_sentence.found(hit.text, place.sentence_start, place.sentence_end)
+            or self.unless_next.found(hit.text, place.sentence_end, place.sentence_end + _NEXT)
         )
 
     def _looks(self, hit: Hit, place: Place) -> bool:
-        text = hit.text
+        text, sentence = hit.text, (place.sentence_start, place.sentence_end)
         before = [(place.clause_start, hit.start), *(() if self.exemption else hit.gaps)]
-        return bool(
-            any(self.before.search(text, first, last) for first, last in before)
-            or self.after.search(text, hit.end, place.shift)
-            or self.around.search(text, place.clause_start, place.clause_end)
-            or any(
-                m.start() < hit.end and m.end() > hit.start
-                for m in self.covers.finditer(text, place.sentence_start, place.sentence_end)
-            )
-            or (self.sentence and all(p.search(text, place.sentence_start, place.sentence_end) for p in self.sentence))
+        return (
+            any(self.before.found(text, *span) for span in before)
+            or self.after.found(text, hit.end, place.shift)
+            or self.around.found(text, place.clause_start, place.clause_end)
+            or any(start < hit.end and end > hit.start for start, end in self.covers.spans(text, *sentence))
+            or (bool(self.sentence) and all(look.found(text, *sentence) for look in self.sentence))
         )
 
 
@@ -122,8 +141,8 @@ class Guards:
     """All guards and exemptions of a policy, and the words at which a sentence turns or shifts."""
 
     guards: tuple[Guard, ...]
-    openers: re.Pattern[str] = _NEVER
-    shifts: re.Pattern[str] = _NEVER
+    openers: Look = NOWHERE
+    shifts: Look = NOWHERE
 
     @staticmethod
     def load(path: Path) -> Guards:
@@ -169,14 +188,19 @@ class Guards:
     def place(self, hit: Hit, breaks: Sequence[int] = ()) -> Place:
         """The clause and the sentence around the hit."""
         text, start, end = hit.text, hit.start, hit.end
-        sentence_start = _last_end(_SENTENCE_END, text, max(0, start - _FARTHEST), start)
-        sentence_end = _first_start(_SENTENCE_END, text, end, min(len(text), end + _FARTHEST))
-        clause_start = max(_last_end(p, text, sentence_start, start) for p in (_CLAUSE_END, self.openers))
+        line_start = text.rfind("\n", max(0, start - _FARTHEST), start) + 1 or max(0, start - _FARTHEST)
+        line_end = text.find("\n", end, end + _FARTHEST)
+        sentence_start = _last_end(_SENTENCE_END.finditer(text, line_start, start), line_start)
+        found = _SENTENCE_END.search(text, end, line_end if line_end >= 0 else end + _FARTHEST)
+        sentence_end = found.start() if found else (line_end if line_end >= 0 else min(len(text), end + _FARTHEST))
+        clause_start = _last_end(_CLAUSE_END.finditer(text, sentence_start, start), sentence_start)
+        clause_start = max([clause_start, *(e for _, e in self.openers.spans(text, clause_start, start))])
         at = bisect_right(breaks, start)
         if at:
             clause_start = max(clause_start, breaks[at - 1])
-        turn = _first_start(self.openers, text, end, sentence_end)
-        clause_end = _first_start(_CLAUSE_END, text, end, turn)
+        turn = next((s for s, _ in self.openers.spans(text, end, sentence_end)), sentence_end)
+        stop = _CLAUSE_END.search(text, end, turn)
+        clause_end = stop.start() if stop else turn
         at = bisect_left(breaks, end)
         if at < len(breaks):
             clause_end = min(clause_end, breaks[at])
@@ -186,20 +210,15 @@ class Guards:
             sentence_start=sentence_start,
             sentence_end=sentence_end,
             turn=turn,
-            shift=_first_start(self.shifts, text, end, turn),
+            shift=next((s for s, _ in self.shifts.spans(text, end, turn)), turn),
         )
 
 
-def _last_end(pattern: re.Pattern[str], text: str, start: int, end: int) -> int:
-    last = start
-    for match in pattern.finditer(text, start, end):
+def _last_end(matches: Iterator[re.Match[str]], otherwise: int) -> int:
+    last = otherwise
+    for match in matches:
         last = match.end()
     return last
-
-
-def _first_start(pattern: re.Pattern[str], text: str, start: int, end: int) -> int:
-    match = pattern.search(text, start, end)
-    return match.start() if match else end
 
 
 class _GuardFile:
@@ -254,19 +273,22 @@ class _GuardFile:
             keeps=self._examples(fields["keeps"]),
         )
 
-    def _union(self, node: yaml.Node | None, tail: str = "") -> re.Pattern[str]:
-        """One expression for a list of patterns; it matches nothing for an empty list."""
-        written: list[str] = []
+    def _union(self, node: yaml.Node | None, tail: str = "") -> Look:
+        """One look for a list of patterns; it finds nothing for an empty list."""
+        patterns: list[Pattern] = []
         for item in self.reader.items(node):
             source = self.reader.text(item)
             if source is None:
                 continue
             try:
-                language = "en" if source.isascii() else "zh"
-                written.append(compile_pattern(source, {}, language, searched=False).regex.pattern)
+                patterns.append(compile_pattern(source, {}, "en" if source.isascii() else "zh", searched=False))
             except PatternError as error:
                 self.reader.note(item, f"'{source}': {error.message}", error.fix, column=error.column)
-        return re.compile(f"(?:{'|'.join(written)}){tail}") if written else _NEVER
+        if not patterns:
+            return NOWHERE
+        firsts = [p.firsts for p in patterns]
+        regex = re.compile(f"(?:{'|'.join(p.regex.pattern for p in patterns)}){tail}")
+        return Look(regex, frozenset().union(*firsts) if all(firsts) else frozenset())
 
     def _examples(self, node: yaml.Node) -> tuple[Example, ...]:
         out: list[Example] = []

@@ -8,15 +8,16 @@ its blocks stand close together a regular expression decides.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 
 from moderation.text.syntax import Gap, Group, Literal, Node, Number, PatternError, Sequence_, parse
 
-MAX_SPELLINGS = 100  # a pattern with more is searched by its blocks
-MAX_BLOCK_WORDS = 400
+MAX_SPELLINGS = 48  # a pattern with more is searched by its blocks
+_MAX_SET_WORDS = 2000
+_MAX_JOINED_WORDS = 100
 _MOST_BLOCKS = 3
 _LONGEST_BLOCK = 3  # nodes
 _LONGEST_NUMBER = 12
@@ -32,6 +33,7 @@ _NUMBER = (
     r"(?:\d{1,9}(?:[.,]\d{1,4})?\+?(?:万|千|百|亿|多|[kw](?![a-z])|%)?"
     r"|(?:百分之)?[零〇一二两三四五六七八九十百千万亿几半数]{1,10})"
 )
+_NUMBER_CHARACTERS = frozenset("0123456789零〇一二两三四五六七八九十百千万亿几半数etfshnom")
 _NUMBER_WORDS_EN = (
     "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|"
     "ninety|hundred|thousand|million"
@@ -57,7 +59,8 @@ class Pattern:
     """One compiled pattern.
 
     `spellings`: every string it matches, where they are few (else None). `blocks`: what to search for, in
-    the order of the pattern, the one at `rarest` first of all. `longest`: characters of the longest match.
+    the order of the pattern, the one at `rarest` first of all. `hints`: every match holds a character of
+    each. `longest`: characters of the longest match.
     """
 
     def __init__(self, source: str, nodes: Sequence_, language: str) -> None:
@@ -68,9 +71,15 @@ class Pattern:
         self.spellings = _spell(nodes, MAX_SPELLINGS)
         if self.spellings is not None:
             self.blocks: tuple[Block, ...] = (Block(_with_numerals(self.spellings), 0, 0),)
-            self.rarest = 0
+            self.rarest, self.hints = 0, ()
         else:
-            self.blocks, self.rarest = _choose_blocks(nodes)
+            self.blocks, self.rarest, rest = _choose_blocks(nodes)
+            self.hints = tuple(h for h in map(_first_characters, rest) if h)
+
+    @property
+    def firsts(self) -> frozenset[str]:
+        """Characters with which every match begins; empty where that is not sure."""
+        return _first_characters(self.nodes[0])
 
     @cached_property
     def regex(self) -> re.Pattern[str]:
@@ -83,6 +92,8 @@ class Pattern:
 
         The groups of each match are the gaps of the pattern, in order.
         """
+        if any(map(frozenset(text[max(0, start) : end]).isdisjoint, self.hints)):
+            return
         # One character more, so that the word edge at `end` sees its neighbour.
         for match in self.regex.finditer(text, max(0, start), min(end + 1, len(text))):
             if match.start() < match.end() <= end:
@@ -120,14 +131,13 @@ def _spell(nodes: Sequence_, most: int) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(spelled))
 
 
-def _options(node: Node, most: int) -> list[str] | None:
+def _options(node: Node, most: int) -> Sequence[str] | None:
     if not isinstance(node, Group) or len(node.options) > most:
         return None
+    if node.words is not None:
+        return node.words
     words: list[str] = []
     for option in node.options:
-        if len(option) == 1 and isinstance(option[0], Literal):
-            words.append(option[0].text)
-            continue
         inner = _spell(option, most)
         if inner is None:
             return None
@@ -162,53 +172,85 @@ def _has_latin(nodes: Sequence_) -> bool:
 
 
 def _longest(nodes: Sequence_) -> int:
-    total = 0
-    for node in nodes:
-        if isinstance(node, Literal):
-            total += len(node.text) + (_LONGEST_PLURAL if node.text[-1].isascii() else 0)
-        elif isinstance(node, Group):
-            total += max(_longest(option) for option in node.options)
-        elif isinstance(node, Gap):
-            total += node.most
-        else:
-            total += _LONGEST_NUMBER if isinstance(node, Number) else _LONGEST_ENDING
-    return total
+    return sum(map(_longest_of, nodes))
 
 
-def _choose_blocks(nodes: Sequence_) -> tuple[tuple[Block, ...], int]:
-    """The parts to search for, in order, and the index of the one that is met least often."""
-    ranked: list[tuple[tuple[bool, int, int], int, int, tuple[str, ...]]] = []
-    for first in range(len(nodes)):
-        for last in range(first + 1, min(first + _LONGEST_BLOCK, len(nodes)) + 1):
-            words = _spell(nodes[first:last], MAX_BLOCK_WORDS)
-            if words is None:
-                break
-            stripped = tuple(dict.fromkeys(w.strip() for w in words))
-            if all(map(_searchable, stripped)):
-                rare = not any(w in _COMMON for w in stripped)
-                ranked.append(((rare, min(4, *map(_weight, stripped)), -len(stripped)), first, last, stripped))
-    ranked.sort(key=lambda r: r[0], reverse=True)
-    chosen: list[tuple[int, int, tuple[str, ...]]] = []
-    for _, first, last, words in ranked:
-        if len(chosen) < _MOST_BLOCKS and all(last <= a or first >= b for a, b, _ in chosen):
-            chosen.append((first, last, words))
-    in_order = sorted(chosen)
+def _longest_of(node: Node) -> int:
+    if isinstance(node, Literal):
+        return len(node.text) + (_LONGEST_PLURAL if node.text[-1].isascii() else 0)
+    if isinstance(node, Group):
+        if node.words is not None:
+            return max(map(len, node.words)) + _LONGEST_PLURAL
+        return max(map(_longest, node.options))
+    if isinstance(node, Gap):
+        return node.most
+    return _LONGEST_NUMBER if isinstance(node, Number) else _LONGEST_ENDING
+
+
+def _choose_blocks(nodes: Sequence_) -> tuple[tuple[Block, ...], int, list[Node]]:
+    """The parts to search for, in order; the index of the one that is met least often; the other nodes."""
+    parts = _searchable_parts(nodes, 1, 1, _MAX_SET_WORDS)
+    if len(parts) < 2:  # single nodes say too little: 喝 + 了 may say more
+        parts += _searchable_parts(nodes, 2, _LONGEST_BLOCK, _MAX_JOINED_WORDS)
+    parts.sort(key=lambda part: part.worth, reverse=True)
+    chosen: list[_Part] = []
+    for part in parts:
+        if len(chosen) < _MOST_BLOCKS and all(part.last <= c.first or part.first >= c.last for c in chosen):
+            chosen.append(part)
+    in_order = sorted(chosen, key=lambda part: part.first)
     blocks = tuple(
-        # A stripped space stands on either side.
-        Block(_with_numerals(words), _longest(nodes[:first]) + 1, _longest(nodes[first:]) + 1)
-        for first, _, words in in_order
+        # A space was stripped on either side.
+        Block(_with_numerals(part.words), _longest(nodes[: part.first]) + 1, _longest(nodes[part.first :]) + 1)
+        for part in in_order
     )
-    return blocks, in_order.index(chosen[0]) if chosen else 0
+    rest = [n for i, n in enumerate(nodes) if not any(part.first <= i < part.last for part in chosen)]
+    return blocks, in_order.index(chosen[0]) if chosen else 0, rest
+
+
+def _first_characters(node: Node) -> frozenset[str]:
+    """Characters of which whatever the node matches holds one; empty where nothing is sure."""
+    if isinstance(node, Literal):
+        first = node.text[0]
+        return frozenset(_NUMERAL_CLASS.get(first, first))
+    if isinstance(node, Number):
+        return _NUMBER_CHARACTERS
+    if not isinstance(node, Group):
+        return frozenset()
+    firsts = [_first_characters(option[0]) if option else frozenset[str]() for option in node.options]
+    return frozenset().union(*firsts) if all(firsts) else frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """nodes[first:last], which spell `words`; `worth` is the greater the more seldom they are met."""
+
+    first: int
+    last: int
+    words: tuple[str, ...]
+    worth: tuple[bool, int, int]
+
+
+def _searchable_parts(nodes: Sequence_, shortest: int, longest: int, most: int) -> list[_Part]:
+    parts: list[_Part] = []
+    for first in range(len(nodes)):
+        for last in range(first + shortest, min(first + longest, len(nodes)) + 1):
+            spelled = _spell(nodes[first:last], most)
+            if spelled is None:
+                break
+            words = tuple(dict.fromkeys(w.strip() for w in spelled))
+            if all(map(_searchable, words)):
+                worth = (_COMMON.isdisjoint(words), min(4, *map(_weight, words)), -len(words))
+                parts.append(_Part(first, last, words, worth))
+    return parts
 
 
 def _searchable(word: str) -> bool:
-    han = sum(1 for c in word if c > "\u2fff")
-    return han >= 2 or len(word) >= 3 or (len(word) == 2 and word not in _COMMON)
+    return len(word) >= 3 or (len(word) == 2 and word not in _COMMON) or (len(word) == 2 and word > "\u2fff")
 
 
 def _weight(word: str) -> int:
     """Hanzi count; letters weigh half."""
-    return sum(2 if c > "\u2fff" else 1 for c in word) // 2
+    return (len(word) + sum(c > "\u2fff" for c in word)) // 2
 
 
 def _regex(nodes: Sequence_, language: str, edge: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from moderation.text.characters import HANZI, tables
 from moderation.text.normalise import normalise
@@ -31,11 +32,24 @@ class Literal:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Group:
     """Alternatives; a named set is a group of its words."""
 
     options: tuple[Sequence_, ...]
+
+    @cached_property
+    def words(self) -> tuple[str, ...] | None:
+        """The alternatives where each is one literal or nothing, else None."""
+        words: list[str] = []
+        for option in self.options:
+            if not option:
+                words.append("")
+            elif len(option) == 1 and isinstance(option[0], Literal):
+                words.append(option[0].text)
+            else:
+                return None
+        return tuple(words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +166,7 @@ class _Parser:
             near = ", ".join(sorted(self.sets)) or "none is defined"
             raise self._error(f"unknown set <{name}>", f"define it in a sets file; known sets: {near}")
         self.at = match.end()
-        return Group(tuple((Literal(w),) for w in self.sets[name]))
+        return _set_group(self.sets[name])
 
     def _gap(self, depth: int) -> Gap:
         match = _GAP.match(self.source, self.at)
@@ -167,14 +181,23 @@ class _Parser:
         return PatternError(message, self.at, fix)
 
 
+@lru_cache(maxsize=1024)
+def _set_group(words: tuple[str, ...]) -> Group:
+    """One node for all patterns that use a set."""
+    return Group(tuple((Literal(w),) for w in words))
+
+
 def read_word(word: str) -> str:
-    """A word of a set or an allow list as the matcher sees text."""
+    """A word of a set or a pattern as the matcher sees text."""
     return _read_literal(word).strip()
 
 
+@lru_cache(maxsize=1 << 16)
 def _read_literal(written: str) -> str:
-    if _PLAIN.issuperset(written):
+    if _PLAIN.issuperset(written) or _PLAIN_ENGLISH.fullmatch(written):
         return written
+    if written in _PUNCTUATION:
+        return _PUNCTUATION[written]
     inner = written.strip(" ")
     lead = " " if written[:1] == " " else ""
     tail = " " if written[-1:] == " " and len(written) > 1 else ""
@@ -187,4 +210,7 @@ def _plain_characters() -> frozenset[str]:
     return frozenset(map(chr, han)) | frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 
 
+# What reads as itself, or nearly: most literals of a lexicon need no more than a look.
 _PLAIN = _plain_characters()
+_PLAIN_ENGLISH = re.compile(r" ?[a-z]{2,}( [a-z]{2,})* ?")
+_PUNCTUATION = {"，": ",", "：": ":", "、": "、", ",": ",", ":": ":", " ": " "}

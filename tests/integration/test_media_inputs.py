@@ -49,10 +49,10 @@ def test_nothing_at_the_path(tmp_path: Path) -> None:
             open_media(tmp_path / name)
 
 
-def test_not_a_file_never_blocks(tmp_path: Path) -> None:
+def test_not_a_file_never_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkfifo(tmp_path / "fifo")
     with socket.socket(socket.AF_UNIX) as sock:
-        os.chdir(tmp_path)
+        monkeypatch.chdir(tmp_path)  # the name of a socket must be short
         sock.bind("socket")
         for path in (tmp_path, tmp_path / "fifo", tmp_path / "socket", Path("/dev/zero")):
             with pytest.raises(errors.NotAFileError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -80,7 +81,7 @@ def test_the_child_inherits_no_environment_and_no_descriptors(tmp_path: Path) ->
             (child,) = [p for p in children() if p.pid != decoder._process.pid]
             assert "MEDIA_TEST_SECRET" not in child.environ()
             if LINUX and os.geteuid() == 0:
-                names = [os.readlink(f"/proc/{child.pid}/fd/{n}") for n in os.listdir(f"/proc/{child.pid}/fd")]
+                names = [str(link.readlink()) for link in Path(f"/proc/{child.pid}/fd").iterdir()]
                 assert sum(str(path) in name for name in names) == 1
                 assert not any("open" in name for name in names)
     del os.environ["MEDIA_TEST_SECRET"]
@@ -139,6 +140,19 @@ def test_readers_can_be_mixed_and_left_early(tmp_path: Path) -> None:
     assert children() == []
 
 
+def test_closing_ends_readers_in_mid_way(tmp_path: Path) -> None:
+    media = open_media(write_video(tmp_path / "a.mp4", seconds=4, size=(640, 480)))
+    reader = media.frames(0.1)
+    next(reader)
+    media.close()
+    assert children() == []
+    with pytest.raises(ValueError, match="closed"):
+        next(media.frames(1.0))
+    for wrong in (0, -1, float("nan")):
+        with pytest.raises(ValueError, match="interval_s"):
+            media.frames(wrong)
+
+
 def test_a_pool_keeps_one_spare_and_ends_it(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", seconds=0.5)
     with DecoderPool(spares=1) as pool:
@@ -179,10 +193,8 @@ def test_children_end_with_their_parent(tmp_path: Path) -> None:
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False)
     pid = int(done.stdout)
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess):
         psutil.Process(pid).wait(10)
-    except psutil.NoSuchProcess:
-        pass
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 

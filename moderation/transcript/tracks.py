@@ -1,0 +1,101 @@
+"""Follow lines over the samples: does a line still stand where it stood, since when, and what does it say?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from moderation.transcript.engine import Reading
+from moderation.transcript.lines import TextLine
+from moderation.transcript.regions import Rect, View
+
+# Strokes are the pixels beside the steepest steps of a line's own picture.
+_STEEP_SHARE, _STEEP_LEAST = 0.5, 16
+# A stroke's pixel that changed by less (grey levels) is still there; compression and light move it a little.
+_SAME_LEVEL = 28
+# Share of a piece's strokes that must still be there. Other text in the same place keeps 0.2 to 0.5 by chance.
+_SAME_SHARE = 0.65
+# A piece with fewer stroke pixels than this has nothing to compare.
+_STROKES_LEAST = 12
+
+
+@dataclass(slots=True, eq=False)
+class Mark:
+    """How a line looked when it was found: compared pixel by pixel at the same place in later frames."""
+
+    rect: Rect
+    grey: NDArray[np.uint8]
+    strokes: NDArray[np.bool_]
+    edges: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, view: View, line: TextLine) -> Mark:
+        height, width = view.grey.shape
+        rect = line.bounds.grown(0, width, height)
+        grey, steps = rect.cut(view.grey).copy(), rect.cut(view.edges)
+        steep = max(float(steps.max(initial=0)) * _STEEP_SHARE, _STEEP_LEAST)
+        strokes = cv2.dilate((steps >= steep).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        length = strokes.shape[0] if line.is_column else strokes.shape[1]
+        pieces = max(round(length / max(line.size, 1.0)), 1)
+        edges = np.linspace(0, length, pieces + 1).astype(np.int64)[:-1]
+        if line.is_column:
+            return cls(rect, grey.T.copy(), strokes.T.copy(), edges)
+        return cls(rect, grey, strokes, edges)
+
+    def stands_in(self, view: View) -> bool:
+        """Whether every piece of the line is still there, so that a price that changes one digit is not missed."""
+        if self.rect.x1 > view.grey.shape[1] or self.rect.y1 > view.grey.shape[0]:
+            return False
+        now = self.rect.cut(view.grey)
+        if now.shape != self.grey.shape:
+            now = now.T
+        same = (cv2.absdiff(np.ascontiguousarray(now), self.grey) < _SAME_LEVEL) & self.strokes
+        total = np.add.reduceat(self.strokes.sum(axis=0), self.edges)
+        kept = np.add.reduceat(same.sum(axis=0), self.edges)
+        compared = total >= _STROKES_LEAST
+        return bool(compared.any() and (kept[compared] >= _SAME_SHARE * total[compared]).all())
+
+
+@dataclass(slots=True, eq=False)
+class Track:
+    """One line from the sample that first showed it to the last.
+
+    `before_s` and `after_s` are the times of the samples just outside, None where there is none: the line came
+    and went between them.
+    """
+
+    line: TextLine
+    mark: Mark
+    frame_size: tuple[int, int]
+    first_s: float
+    last_s: float
+    before_s: float | None = None
+    after_s: float | None = None
+    readings: list[Reading] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.readings.append(self.line.reading)
+
+    @property
+    def text(self) -> str:
+        return self.reading.text
+
+    @property
+    def reading(self) -> Reading:
+        """The text that most of the looks agree on, by the certainty of their weakest letters."""
+        votes: dict[str, float] = {}
+        for reading in self.readings:
+            votes[reading.text] = votes.get(reading.text, 0.0) + reading.weakest
+        best = max(votes, key=lambda text: votes[text])
+        return max((r for r in self.readings if r.text == best), key=lambda r: r.confidence)
+
+    def interval(self, reach_s: float) -> tuple[float, float]:
+        """Start and end: half way to the samples that did not show it, at most `reach_s` from those that did."""
+        start = self.first_s
+        if self.before_s is not None:
+            start -= min((self.first_s - self.before_s) / 2, reach_s)
+        end = self.last_s + (reach_s if self.after_s is None else min((self.after_s - self.last_s) / 2, reach_s))
+        return max(start, 0.0), end
