@@ -55,10 +55,14 @@ class Rect:
     def meets(self, other: Rect) -> bool:
         return self.x0 < other.x1 and other.x0 < self.x1 and self.y0 < other.y1 and other.y0 < self.y1
 
+    def shared_with(self, other: Rect) -> float:
+        """The share of this rectangle that lies in the other one."""
+        width = min(self.x1, other.x1) - max(self.x0, other.x0)
+        height = min(self.y1, other.y1) - max(self.y0, other.y0)
+        return max(width, 0) * max(height, 0) / max(self.area, 1)
+
     def joined(self, other: Rect) -> Rect:
-        return Rect(
-            min(self.x0, other.x0), min(self.y0, other.y0), max(self.x1, other.x1), max(self.y1, other.y1)
-        )
+        return Rect(min(self.x0, other.x0), min(self.y0, other.y0), max(self.x1, other.x1), max(self.y1, other.y1))
 
     def cut(self, image: NDArray[np.generic]) -> NDArray[np.generic]:
         return image[self.y0 : self.y1, self.x0 : self.x1]
@@ -104,9 +108,7 @@ class Gate:
         assert before is not None
         assert self._examined is not None
         appeared = (view.strong >= _STRONG_SHARE) & (view.strong - before.strong >= _STRONG_RISE)
-        steady = (
-            (view.edges > _EDGE) & (before.edges > _EDGE) & (cv2.absdiff(view.grey, before.grey) < _SAME_LEVEL)
-        )
+        steady = (view.edges > _EDGE) & (before.edges > _EDGE) & (cv2.absdiff(view.grey, before.grey) < _SAME_LEVEL)
         looks_new = _cells(cv2.absdiff(view.grey, self._examined)) >= _NEW_LOOK
         cells = appeared | ((_share(steady) >= _STATIC_SHARE) & looks_new)
         for rect in known:
@@ -116,12 +118,11 @@ class Gate:
     def remember(self, view: View) -> None:
         """Make this frame the one before."""
         self._before = view
-        if self._examined is None or self._examined.shape != view.grey.shape:
-            self._examined = np.zeros_like(view.grey)
 
     def examined(self, view: View, rect: Rect) -> None:
         """Note that all text in this part was looked for, small text too."""
-        assert self._examined is not None
+        if self._examined is None or self._examined.shape != view.grey.shape:
+            self._examined = np.zeros_like(view.grey)
         rect.cut(self._examined)[:] = rect.cut(view.grey)
 
 

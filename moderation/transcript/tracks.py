@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import cv2
@@ -20,6 +21,8 @@ _SAME_LEVEL = 28
 _SAME_SHARE = 0.65
 # A piece with fewer stroke pixels than this has nothing to compare.
 _STROKES_LEAST = 12
+# A line that comes back within this time never went: two samples of the default second, and a little.
+_LOST_S = 2.1
 
 
 @dataclass(slots=True, eq=False)
@@ -99,3 +102,33 @@ class Track:
             start -= min((self.first_s - self.before_s) / 2, reach_s)
         end = self.last_s + (reach_s if self.after_s is None else min((self.after_s - self.last_s) / 2, reach_s))
         return max(start, 0.0), end
+
+    def ended(self, at_s: float) -> Track:
+        """The same line, known to be gone at this time."""
+        self.after_s = at_s
+        return self
+
+
+def joined_again(tracks: Iterable[Track]) -> list[Track]:
+    """Put together the tracks of one line that was lost for a sample (a flash, a hand before it) or that moves."""
+    joined: list[Track] = []
+    for track in sorted(tracks, key=lambda t: t.first_s):
+        same = next((t for t in reversed(joined) if t.text == track.text and _goes_on(t, track)), None)
+        if same is None:
+            joined.append(track)
+        else:
+            _append(same, track)
+    return joined
+
+
+def _goes_on(track: Track, later: Track) -> bool:
+    """Whether the later track shows the earlier one's line: soon after it, or in the same place at the same time."""
+    if later.first_s > track.last_s:
+        return later.first_s - track.last_s <= _LOST_S
+    return track.mark.rect.meets(later.mark.rect)
+
+
+def _append(track: Track, later: Track) -> None:
+    track.readings += later.readings
+    if later.last_s >= track.last_s:
+        track.last_s, track.after_s = later.last_s, later.after_s
