@@ -38,9 +38,14 @@ class PlacedLine:
 
 
 def to_utterances(lines: Sequence[PlacedLine]) -> tuple[Utterance, ...]:
-    """One utterance a text, in order of time, then from top to bottom."""
-    texts = [_utterance(block) for block in _blocks(lines)]
-    return tuple(sorted(texts, key=lambda u: (u.start_s or 0.0, u.box.y0 if u.box else 0.0, u.box.x0 if u.box else 0.0)))
+    """One utterance a text, in order of time, then from top to bottom.
+
+    A lone letter is left out: corners and stripes of goods are read as one, and it says nothing by itself.
+    """
+    texts = [text for block in _blocks(lines) if len((text := _utterance(block)).text) > 1]
+    return tuple(
+        sorted(texts, key=lambda u: (u.start_s or 0.0, u.box.y0 if u.box else 0.0, u.box.x0 if u.box else 0.0))
+    )
 
 
 def _blocks(lines: Sequence[PlacedLine]) -> list[list[PlacedLine]]:
@@ -60,7 +65,9 @@ def _reading_order(lines: Sequence[PlacedLine]) -> list[PlacedLine]:
     columns = sorted((line for line in lines if line.is_column), key=lambda line: (-line.rect.x1, line.rect.y0))
     rows: list[list[PlacedLine]] = []
     for line in sorted((line for line in lines if not line.is_column), key=lambda line: line.rect.y0):
-        row = next((r for r in rows if _overlap(r[0].rect.y0, r[0].rect.y1, line.rect.y0, line.rect.y1) > _SAME_ROW), None)
+        row = next(
+            (r for r in rows if _overlap(r[0].rect.y0, r[0].rect.y1, line.rect.y0, line.rect.y1) > _SAME_ROW), None
+        )
         if row is None:
             rows.append([line])
         else:

@@ -166,9 +166,7 @@ class OcrEngine:
         options.log_severity_level = 3
         # Waiting threads sleep: spinning doubles the CPU time of small runs and takes it from the decoder.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        return onnxruntime.InferenceSession(
-            str(self._folder / name), options, providers=["CPUExecutionProvider"]
-        )
+        return onnxruntime.InferenceSession(str(self._folder / name), options, providers=["CPUExecutionProvider"])
 
 
 def _model_folder() -> Path:
@@ -181,7 +179,9 @@ def _model_folder() -> Path:
 
 def _verify(file: ModelFileInfo) -> None:
     if not file.path.is_file():
-        raise ModelError(f"{file.path}: the OCR model is missing. Reinstall rapidocr: pip install --force-reinstall rapidocr")
+        raise ModelError(
+            f"{file.path}: the OCR model is missing. Reinstall rapidocr: pip install --force-reinstall rapidocr"
+        )
     with file.path.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
     if found != file.sha256:

@@ -99,9 +99,7 @@ def cut_strip(image: Image, corners: Corners) -> Image:
     width, height = max(round(along), 1), max(round(across), 1)
     upright = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     turn = cv2.getPerspectiveTransform(corners, upright)
-    strip = cv2.warpPerspective(
-        image, turn, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    )
+    strip = cv2.warpPerspective(image, turn, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(strip, np.uint8)
 
 

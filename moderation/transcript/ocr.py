@@ -50,7 +50,7 @@ class OcrSettings:
     threads: int = 1
     close_side: int = 736
     sweep_side: int = 640
-    sweep_every_s: float = 10.0
+    sweep_every_s: float = 15.0
     sweep_credit: float = 2.0
     glance_side: int = 320
     busy_share: float = 0.35

@@ -7,6 +7,8 @@ import socket
 import struct
 import subprocess
 import time
+import zlib
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from moderation import errors
 from moderation.media import MediaLimits, SamplingSettings, open_media, probe
@@ -183,14 +186,49 @@ def test_transparent_pictures_are_over_white(tmp_path: Path) -> None:
     assert frame.image[7, 7].tolist() == [255, 255, 255]
 
 
-def test_exif_orientation_of_a_photo(tmp_path: Path) -> None:
+def _exif(orientation: int) -> bytes:
+    """A TIFF block with one entry: the orientation (EXIF 2.3, tag 0x0112)."""
+    return b"II*\0\x08\0\0\0" + struct.pack("<HHHIHHI", 1, 0x0112, 3, 1, orientation, 0, 0)
+
+
+# What each orientation does to the stored picture.
+_ORIENTED: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    1: lambda a: a,
+    2: np.fliplr,
+    3: lambda a: np.rot90(a, 2),
+    4: np.flipud,
+    5: lambda a: np.swapaxes(a, 0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: np.rot90(np.swapaxes(a, 0, 1), 2),
+    8: np.rot90,
+}
+
+
+@pytest.mark.parametrize("orientation", list(_ORIENTED))
+def test_exif_orientation_of_a_photo(tmp_path: Path, orientation: int) -> None:
     plain = picture_bytes(moving_picture(1, 64, 32), "mjpeg", "yuvj444p")
-    tiff = b"II*\0\x08\0\0\0" + struct.pack("<HHHIHHI", 1, 0x0112, 3, 1, 6, 0, 0)
-    exif = b"Exif\0\0" + tiff
+    exif = b"Exif\0\0" + _exif(orientation)
     (tmp_path / "a.jpg").write_bytes(plain[:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(exif)) + exif + plain[2:])
     (tmp_path / "b.jpg").write_bytes(plain)
     with open_media(tmp_path / "a.jpg") as turned, open_media(tmp_path / "b.jpg") as straight:
-        assert (turned.info.width, turned.info.height) == (32, 64)
+        (a,), (b,) = turned.frames(), straight.frames()
+        wanted = _ORIENTED[orientation](b.image)
+        assert (turned.info.height, turned.info.width) == wanted.shape[:2]
+        assert np.array_equal(a.image, wanted)
+
+
+def _png_chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def test_a_png_with_exif_and_a_named_colour_profile_is_read(tmp_path: Path) -> None:
+    # Screenshots carry both; looking at their side data used to end the decoder with a segmentation fault.
+    plain = picture_bytes(moving_picture(1, 64, 32), "png", "rgb24")
+    profile = struct.pack(">I", 132) + bytes(4) + b"\x04\x20\0\0mntrRGB XYZ " + bytes(12) + b"acsp" + bytes(92)
+    extra = _png_chunk(b"iCCP", b"Display\0\0" + zlib.compress(profile)) + _png_chunk(b"eXIf", _exif(6))
+    (tmp_path / "a.png").write_bytes(plain[:33] + extra + plain[33:])
+    (tmp_path / "b.png").write_bytes(plain)
+    with open_media(tmp_path / "a.png") as turned, open_media(tmp_path / "b.png") as straight:
         (a,), (b,) = turned.frames(), straight.frames()
         assert np.array_equal(a.image, np.rot90(b.image, -1))
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from fractions import Fraction
+from enum import Enum
 from typing import Any
 
+from av.sidedata.sidedata import Type as SideDataKind
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.stream import VideoStream
 
 _MATRIX = struct.Struct("=9i")
 _ONE = 1 << 16
@@ -27,19 +29,22 @@ class Orientation:
 
 
 _TURNS = {
-    0: Orientation(),
     90: Orientation(transpose=True, flip_y=True),
     180: Orientation(flip_x=True, flip_y=True),
     270: Orientation(transpose=True, flip_x=True),
 }
+# These decoders give a colour profile a name; PyAV (18.1) frees the name twice when side data is looked at: a crash.
+_NAMED_PROFILES = frozenset({"png", "apng"})
 
 
 class Converter:
     """Frames of one stream to `(header fields, pixel buffer)`; keeps one swscale context warm."""
 
-    def __init__(self, aspect: Fraction | None) -> None:
+    def __init__(self, stream: VideoStream) -> None:
         self._reformatter = VideoReformatter()
+        aspect = stream.sample_aspect_ratio
         self._aspect = float(aspect) if aspect and 0.05 <= aspect <= 20 else 1.0
+        self._orientation = turned if stream.codec_context.name in _NAMED_PROFILES else orientation
 
     def convert(self, frame: VideoFrame, max_side: int) -> tuple[dict[str, Any], Any]:
         """Pixels of (h, w, channels) uint8, before `turn`; channels 4 is BGRA."""
@@ -53,7 +58,7 @@ class Converter:
             interpolation=Interpolation.BILINEAR,
             threads=1,
         )
-        turn = orientation(frame)
+        turn = self._orientation(frame)
         header = {
             "w": width,
             "h": height,
@@ -68,7 +73,7 @@ class Converter:
     def displayed(self, frame: VideoFrame) -> tuple[int, int]:
         """Width and height on display, before any scaling down."""
         width, height = square(frame.width, frame.height, self._aspect)
-        return (height, width) if orientation(frame).transpose else (width, height)
+        return (height, width) if self._orientation(frame).transpose else (width, height)
 
 
 def square(width: int, height: int, aspect: float) -> tuple[int, int]:
@@ -85,12 +90,25 @@ def shrink(width: int, height: int, max_side: int) -> tuple[int, int]:
 
 
 def orientation(frame: VideoFrame) -> Orientation:
-    """From the display matrix; one that is no quarter turn or mirror is ignored."""
-    try:
-        matrix = frame.side_data.get("DISPLAYMATRIX")
-    except ValueError:  # PyAV knows not every kind of side data (EXIF); the angle it still has
-        return _TURNS.get(round(frame.rotation) % 360, Orientation())
+    """From the display matrix (FFmpeg makes one of EXIF too); one that is no quarter turn or mirror is ignored."""
+    matrix = frame.side_data.get("DISPLAYMATRIX")
     return from_matrix(bytes(matrix)) if matrix is not None else Orientation()
+
+
+def turned(frame: VideoFrame) -> Orientation:
+    """From the angle alone, which tells no mirror, without touching the frame's side data."""
+    return _TURNS.get(round(frame.rotation) % 360, Orientation())
+
+
+def _unlisted_kind(kinds: type[Enum], value: object) -> Enum:
+    """A member for a kind of side data that PyAV does not list."""
+    kind = object.__new__(kinds)
+    kind._name_, kind._value_ = f"KIND_{value}", value
+    return kind
+
+
+# PyAV (18.1) raises for a kind that it does not list (EXIF is 31), and then no side data of the frame can be read.
+SideDataKind._missing_ = classmethod(_unlisted_kind)  # type: ignore[method-assign, assignment]
 
 
 def from_matrix(raw: bytes) -> Orientation:

@@ -55,7 +55,7 @@ def examine(
     width, height = (0, 0)
     if frames:
         _refuse_large(frames[0].width, frames[0].height, max_pixels)
-        width, height = Converter(opened.video.sample_aspect_ratio).displayed(frames[0]) if opened.video else (0, 0)
+        width, height = Converter(opened.video).displayed(frames[0]) if opened.video else (0, 0)
         _refuse_large(width, height, max_pixels)
     still = opened.demuxer in PICTURE_DEMUXERS or (opened.demuxer in _ONE_FRAME_DEMUXERS and len(frames) == 1)
     return {

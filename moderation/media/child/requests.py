@@ -103,7 +103,7 @@ def _send_frames(sock: socket.socket, job: Job, header: wire.Header, times: arra
         frames = passes.exact(wanted, limit)
     converter: Converter | None = None
     for at, frame in frames:
-        converter = converter or Converter(passes.aspect)
+        converter = converter or Converter(passes.stream)
         fields, pixels = converter.convert(frame, max_side)
         wire.send(sock, {"kind": "frame", "at": at, **fields}, pixels)
     return passes.tally
@@ -124,7 +124,7 @@ class _FramePasses:
         opened = _open(self._job)
         if opened.video is None:
             raise RefusedError("no_media_stream", "it has no pictures")
-        self.aspect = opened.video.sample_aspect_ratio
+        self.stream = opened.video
         return Pictures(opened, self._job.until_s)
 
     def keyframes(self, gap_s: float, limit: int) -> Timed:
