@@ -21,11 +21,12 @@ _TRIM_ACROSS, _TRIM_ALONG = 0.08, 0.05
 _TALL = 1.5
 # Below this a strip may be on its head, or turned the other way.
 _DOUBTFUL = 0.85
-# The look of a strip for the cache: grey, this high, and compared piece by piece, a piece being about a letter.
-_LOOK_HEIGHT = 16
+# The look of a strip for the cache: grey, this high, and compared piece by piece, a piece being about a digit.
+_LOOK_HEIGHT = 24
+_LOOK_PIECE = 12
 _LOOK_SHIFT = 2
 _SAME_WIDTH = 0.08
-_SAME_PIECE = 0.75
+_SAME_PIECE = 0.85
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,7 +148,7 @@ def _surer(a: Reading, b: Reading) -> Reading:
 
 
 def _look_of(strip: Image) -> Image:
-    """(16, w) grey uint8 of a strip laid along its length."""
+    """(24, w) grey uint8 of a strip laid along its length."""
     grey = np.asarray(cv2.cvtColor(strip, cv2.COLOR_BGR2GRAY), np.uint8)
     if grey.shape[0] >= _TALL * grey.shape[1]:
         grey = np.ascontiguousarray(grey.T)
@@ -166,7 +167,7 @@ def _looks_same(known: Image, look: Image) -> bool:
     if look.shape[1] != width:
         look = np.asarray(cv2.resize(look, (width, _LOOK_HEIGHT)), np.uint8)
     padded = cv2.copyMakeBorder(look, *(_LOOK_SHIFT,) * 4, cv2.BORDER_REPLICATE)
-    pieces = max(width // _LOOK_HEIGHT, 1)
+    pieces = max(width // _LOOK_PIECE, 1)
     for x0, x1 in zip(*_piece_edges(width, pieces), strict=True):
         piece = known[:, x0:x1]
         if piece.std() < 4:

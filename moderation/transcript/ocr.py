@@ -19,8 +19,8 @@ from moderation.transcript.blocks import PlacedLine, to_utterances
 from moderation.transcript.engine import DetectedLine, ModelFileInfo, OcrEngine
 from moderation.transcript.lines import LineReader, TextLine, bounds_of, cut_strip
 from moderation.transcript.pictures import find_lines
-from moderation.transcript.regions import Gate, Rect, View, merge
-from moderation.transcript.tracks import Mark, Track, joined_again
+from moderation.transcript.regions import CELL, Gate, Rect, View, merge
+from moderation.transcript.tracks import HARDLY_KEPT, SURELY_KEPT, Mark, Track, joined_again
 from moderation.types import Frame, Utterance
 
 logger = logging.getLogger(__name__)
@@ -147,7 +147,10 @@ class ScreenTextSession:
         self._first_failure: tuple[float, Exception] | None = None
 
     def push(self, frame: Frame) -> None:
-        """Look at the next frame: (H, W, 3) uint8 BGR. A frame that cannot be read is counted, never raised."""
+        """Look at the next frame: (H, W, 3) uint8 BGR. A frame that cannot be read is counted, never raised.
+
+        A frame less than a letter wide or high (16 pixels) holds no text.
+        """
         self._count(frames=1)
         try:
             self._look(frame)
@@ -173,6 +176,8 @@ class ScreenTextSession:
         return ScreenText(to_utterances(placed), warnings, stats)
 
     def _look(self, frame: Frame) -> None:
+        if frame.image.ndim == 3 and min(frame.image.shape[:2]) < CELL:
+            return
         view = View.of(frame.image)
         changed = self._follow(frame, view)
         for rect, scale in self._places(frame, view, changed):
@@ -185,16 +190,26 @@ class ScreenTextSession:
         """End the tracks whose line is no longer there; returns their places, where the next line may stand."""
         still, changed = [], []
         for track in self._standing:
-            if not track.mark.stands_in(view):
+            if self._stands(track, frame, view):
+                track.last_s = frame.pts_s
+                still.append(track)
+            else:
                 self._ended.append(track.ended(frame.pts_s))
                 changed.append(track.mark.rect)
-                continue
-            track.last_s = frame.pts_s
-            still.append(track)
-            if track.reading.weakest < _CERTAIN and len(track.readings) < _MOST_LOOKS:
-                track.readings.append(self._reader.read_strip(cut_strip(frame.image, track.line.corners)))
         self._standing = still
         return changed
+
+    def _stands(self, track: Track, frame: Frame, view: View) -> bool:
+        """By its strokes; where they leave a doubt (a digit may have changed), by reading it once more."""
+        kept = track.mark.kept_in(view)
+        is_weak = track.reading.weakest < _CERTAIN and len(track.readings) < _MOST_LOOKS
+        if kept < HARDLY_KEPT or (kept >= SURELY_KEPT and not is_weak):
+            return kept >= SURELY_KEPT
+        reading = self._reader.read_strip(cut_strip(frame.image, track.line.corners))
+        if kept < SURELY_KEPT and reading.text not in {known.text for known in track.readings}:
+            return False
+        track.readings.append(reading)
+        return True
 
     def _places(self, frame: Frame, view: View, changed: Sequence[Rect]) -> Iterator[tuple[Rect, float]]:
         """Parts of the frame to look at, each with the scale at which the detector sees it."""
@@ -214,6 +229,8 @@ class ScreenTextSession:
         margin = [rect.grown(_CHANGED_MARGIN, width, height) for rect in changed]
         standing = [track.mark.rect for track in self._standing]
         places = merge([*self._gate.new_places(view, standing), *margin])
+        # A line that is written on lies beside the words that stand: look at it whole.
+        places = merge([*places, *(rect for rect in standing if any(rect.meets(place) for place in places))])
         if sum(rect.area for rect in places) > self._settings.busy_share * whole.area:
             self._count(glances=1)
             places = self._glance(frame, whole, self._settings.glance_side / longer)
@@ -270,7 +287,7 @@ class ScreenTextSession:
         track = Track(text, Mark.of(view, text), (view.grey.shape[1], view.grey.shape[0]), frame.pts_s, frame.pts_s)
         if self._before is not None:
             track.before_s = self._before[0]
-            if track.mark.stands_in(self._before[1]):
+            if track.mark.kept_in(self._before[1]) >= SURELY_KEPT:
                 track.first_s, track.before_s = self._before[0], self._before_that_s
         self._standing = [other for other in self._standing if other not in known]
         self._standing.append(track)

@@ -16,9 +16,10 @@ from moderation.transcript.regions import Rect, View
 # Strokes are the pixels beside the steepest steps of a line's own picture.
 _STEEP_SHARE, _STEEP_LEAST = 0.5, 16
 # A stroke's pixel that changed by less (grey levels) is still there; compression and light move it a little.
-_SAME_LEVEL = 28
-# Share of a piece's strokes that must still be there. Other text in the same place keeps 0.2 to 0.5 by chance.
-_SAME_SHARE = 0.65
+_SAME_LEVEL = 60
+# Shares of strokes kept (measured): a line that stands keeps at least SURELY_KEPT in nine of ten samples; one digit of
+# a price that becomes another keeps 0.4 to 0.9; other words in the same place keep less than HARDLY_KEPT.
+SURELY_KEPT, HARDLY_KEPT = 0.92, 0.5
 # A piece with fewer stroke pixels than this has nothing to compare.
 _STROKES_LEAST = 12
 # A line that comes back within this time never went: two samples of the default second, and a little.
@@ -42,16 +43,20 @@ class Mark:
         steep = max(float(steps.max(initial=0)) * _STEEP_SHARE, _STEEP_LEAST)
         strokes = cv2.dilate((steps >= steep).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
         length = strokes.shape[0] if line.is_column else strokes.shape[1]
-        pieces = max(round(length / max(line.size, 1.0)), 1)
+        # Half a letter each, so that a letter that changes fills at least one of them.
+        pieces = max(round(2 * length / max(line.size, 1.0)), 1)
         edges = np.linspace(0, length, pieces + 1).astype(np.int64)[:-1]
         if line.is_column:
             return cls(rect, grey.T.copy(), strokes.T.copy(), edges)
         return cls(rect, grey, strokes, edges)
 
-    def stands_in(self, view: View) -> bool:
-        """Whether every piece of the line is still there, so that a price that changes one digit is not missed."""
+    def kept_in(self, view: View) -> float:
+        """The share of strokes that are still there in the piece that changed most, 0..1.
+
+        0 where the place does not exist in this frame or has no strokes to compare.
+        """
         if self.rect.x1 > view.grey.shape[1] or self.rect.y1 > view.grey.shape[0]:
-            return False
+            return 0.0
         now = self.rect.cut(view.grey)
         if now.shape != self.grey.shape:
             now = now.T
@@ -59,7 +64,7 @@ class Mark:
         total = np.add.reduceat(self.strokes.sum(axis=0), self.edges)
         kept = np.add.reduceat(same.sum(axis=0), self.edges)
         compared = total >= _STROKES_LEAST
-        return bool(compared.any() and (kept[compared] >= _SAME_SHARE * total[compared]).all())
+        return float((kept[compared] / total[compared]).min()) if compared.any() else 0.0
 
 
 @dataclass(slots=True, eq=False)

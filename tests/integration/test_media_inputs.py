@@ -222,14 +222,16 @@ def _png_chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def test_a_png_with_exif_and_a_named_colour_profile_is_read(tmp_path: Path) -> None:
-    # Screenshots carry both; looking at their side data used to end the decoder with a segmentation fault.
+    # Screenshots carry both. Looking at their side data frees memory twice, which shows after some readings.
     plain = picture_bytes(moving_picture(1, 64, 32), "png", "rgb24")
     profile = struct.pack(">I", 132) + bytes(4) + b"\x04\x20\0\0mntrRGB XYZ " + bytes(12) + b"acsp" + bytes(92)
     extra = _png_chunk(b"iCCP", b"Display\0\0" + zlib.compress(profile)) + _png_chunk(b"eXIf", _exif(6))
     (tmp_path / "a.png").write_bytes(plain[:33] + extra + plain[33:])
     (tmp_path / "b.png").write_bytes(plain)
     with open_media(tmp_path / "a.png") as turned, open_media(tmp_path / "b.png") as straight:
-        (a,), (b,) = turned.frames(), straight.frames()
+        (b,) = straight.frames()
+        for _ in range(60):
+            (a,) = turned.frames()
         assert np.array_equal(a.image, np.rot90(b.image, -1))
 
 
