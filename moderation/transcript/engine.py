@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from moderation.errors import MissingDependencyError, ModelError
 
 if TYPE_CHECKING:
+    from cv2.typing import MatLike
     from onnxruntime import InferenceSession
 
 logger = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ class ModelFileInfo:
 
 
 class OcrEngine:
-    """Detector, direction classifier and recogniser. Thread-safe: ONNX Runtime's sessions are, and nothing else is kept.
+    """Detector, direction classifier and recogniser. Thread-safe: ONNX Runtime's sessions are, nothing else is kept.
 
     `threads` is the number of threads inside one model run. Raises MissingDependencyError where rapidocr or ONNX
     Runtime is not installed, ModelError where a model file is missing or is not the one expected.
@@ -116,7 +117,7 @@ class OcrEngine:
         size = (_to_stride(width * scale), _to_stride(height * scale))
         shrink = cv2.INTER_AREA if scale < 0.6 else cv2.INTER_LINEAR
         looked_at = cv2.resize(image, size, interpolation=shrink)
-        probability = self._detector.run(None, {"x": _normalised(looked_at)})[0][0, 0]
+        probability = _run(self._detector, _normalised(looked_at))[0, 0]
         ratio = np.array([width / size[0], height / size[1]], np.float32)
         lines = (
             DetectedLine(_clockwise(corners * ratio, width, height), score)
@@ -132,7 +133,7 @@ class OcrEngine:
         drawn = min(wanted, padded)
         batch = np.zeros((1, 3, _STRIP_HEIGHT, padded), np.float32)
         batch[:, :, :, :drawn] = _normalised(cv2.resize(strip, (drawn, _STRIP_HEIGHT)))
-        probabilities = self._recogniser.run(None, {"x": batch})[0][0]
+        probabilities = _run(self._recogniser, batch)[0]
         return self._decode(probabilities)
 
     def is_upside_down(self, strip: Image) -> bool:
@@ -141,7 +142,7 @@ class OcrEngine:
         drawn = min(math.ceil(_CLASSIFIER_SIZE[1] * width / height), _CLASSIFIER_SIZE[0])
         batch = np.zeros((1, 3, _CLASSIFIER_SIZE[1], _CLASSIFIER_SIZE[0]), np.float32)
         batch[:, :, :, :drawn] = _normalised(cv2.resize(strip, (drawn, _CLASSIFIER_SIZE[1])))
-        return bool(self._classifier.run(None, {"x": batch})[0][0, 1] > _UPSIDE_DOWN)
+        return bool(_run(self._classifier, batch)[0, 1] > _UPSIDE_DOWN)
 
     def _decode(self, probabilities: NDArray[np.float32]) -> Reading:
         """Greedy CTC: the best class of each column, repeats and blanks dropped."""
@@ -191,7 +192,11 @@ def _verify(file: ModelFileInfo) -> None:
         )
 
 
-def _normalised(image: Image) -> NDArray[np.float32]:
+def _run(session: InferenceSession, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(session.run(None, {"x": batch})[0], np.float32)
+
+
+def _normalised(image: MatLike) -> NDArray[np.float32]:
     """(H, W, 3) uint8 to (1, 3, H, W) float32 in -1..1, channel order kept."""
     planes = image.transpose(2, 0, 1)[None].astype(np.float32)
     planes *= 2 / 255
@@ -212,7 +217,7 @@ def _rectangles(probability: NDArray[np.float32]) -> list[tuple[NDArray[np.float
         (centre, (across, down), angle) = cv2.minAreaRect(contour)
         if min(across, down) < _SMALLEST_SIDE:
             continue
-        score = _mean_inside(probability, cv2.boxPoints((centre, (across, down), angle)))
+        score = _mean_inside(probability, np.asarray(cv2.boxPoints((centre, (across, down), angle)), np.float32))
         if score < _LINE:
             continue
         # Growing a rectangle by an outline at this distance is growing both of its sides by twice the distance.

@@ -166,7 +166,7 @@ def _looks_same(known: Image, look: Image) -> bool:
         return False
     if look.shape[1] != width:
         look = np.asarray(cv2.resize(look, (width, _LOOK_HEIGHT)), np.uint8)
-    padded = cv2.copyMakeBorder(look, *(_LOOK_SHIFT,) * 4, cv2.BORDER_REPLICATE)
+    padded = np.pad(look, _LOOK_SHIFT, mode="edge")
     pieces = max(width // _LOOK_PIECE, 1)
     for x0, x1 in zip(*_piece_edges(width, pieces), strict=True):
         piece = known[:, x0:x1]

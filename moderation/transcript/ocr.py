@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 # A detected line within this many pixels of the edge of its region may go on behind it.
 _CUT_OFF = 6
-_REGION_GROWTHS, _REGION_GROWTH = 3, 64
+_REGION_GROWTH = 64
 # Shares by which a detected line and a followed one are the same, and by which a followed one lies in it.
 _SAME_LINE, _KNOWN = 0.7, 0.7
 # A line whose weakest letter is less certain than this is looked at again while it stands, up to this many times.
@@ -264,11 +264,11 @@ class ScreenTextSession:
     def _detect(self, image: NDArray[np.uint8], rect: Rect, scale: float) -> tuple[list[DetectedLine], Rect]:
         """Lines in a part of the frame, which grows while a line runs out of it; corners are in the frame's pixels."""
         height, width = image.shape[:2]
-        for _ in range(_REGION_GROWTHS):
+        for more in (True, True, False):
             offset = np.array([rect.x0, rect.y0], np.float32)
             found = self._engine.detect(np.ascontiguousarray(rect.cut(image)), scale)
             lines = [DetectedLine(line.corners + offset, line.score) for line in found]
-            if not any(_runs_out(bounds_of(line.corners), rect, width, height) for line in lines):
+            if not more or not any(_runs_out(bounds_of(line.corners), rect, width, height) for line in lines):
                 break
             rect = rect.grown(_REGION_GROWTH, width, height)
         return lines, rect

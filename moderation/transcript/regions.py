@@ -64,7 +64,7 @@ class Rect:
     def joined(self, other: Rect) -> Rect:
         return Rect(min(self.x0, other.x0), min(self.y0, other.y0), max(self.x1, other.x1), max(self.y1, other.y1))
 
-    def cut(self, image: NDArray[np.generic]) -> NDArray[np.generic]:
+    def cut(self, image: Image) -> Image:
         return image[self.y0 : self.y1, self.x0 : self.x1]
 
 
@@ -109,7 +109,7 @@ class Gate:
         assert self._examined is not None
         appeared = (view.strong >= _STRONG_SHARE) & (view.strong - before.strong >= _STRONG_RISE)
         steady = (view.edges > _EDGE) & (before.edges > _EDGE) & (cv2.absdiff(view.grey, before.grey) < _SAME_LEVEL)
-        looks_new = _cells(cv2.absdiff(view.grey, self._examined)) >= _NEW_LOOK
+        looks_new = _cells(np.asarray(cv2.absdiff(view.grey, self._examined), np.uint8)) >= _NEW_LOOK
         cells = appeared | ((_share(steady) >= _STATIC_SHARE) & looks_new)
         for rect in known:
             cells[rect.y0 // CELL : -(-rect.y1 // CELL), rect.x0 // CELL : -(-rect.x1 // CELL)] = False

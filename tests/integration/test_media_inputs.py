@@ -232,7 +232,7 @@ def test_a_png_with_exif_and_a_named_colour_profile_is_read(tmp_path: Path) -> N
         (b,) = straight.frames()
         for _ in range(60):
             (a,) = turned.frames()
-        assert np.array_equal(a.image, np.rot90(b.image, -1))
+            assert np.array_equal(a.image, np.rot90(b.image, -1))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (16000, 16), (16, 16000)])
