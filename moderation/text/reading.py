@@ -1,16 +1,18 @@
 """Read a transcript: terms inside each utterance and across the border of consecutive ones.
 
 Speech recognisers and caption writers break sentences where the breath or the screen ends, so a
-claim may begin in one utterance and end in the next. Consecutive utterances are read once more as
-a pair, and only what crosses their border is kept from that second reading.
+claim may begin in one utterance and end in the next, and so may the warning that makes it none.
+Consecutive utterances are read once more as a pair: what crosses their border is added, and what a
+guard lets go in the company of its neighbour is dropped.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from moderation.text.matcher import TermMatch, TermMatcher, TextItem
+from moderation.text.matcher import Explained, TermMatch, TermMatcher, TextItem
 from moderation.types import Box, Utterance
 
 # A longer silence than this ends a thought; captions that overlap in time are two texts, not one.
@@ -31,31 +33,66 @@ class Reading:
 
 
 def read(utterances: Sequence[Utterance], matcher: TermMatcher, *, category: str | None = None) -> list[Reading]:
-    """All term matches of a transcript, in the order of the utterances."""
-    pairs = list(_joined_pairs(utterances))
-    texts = [*utterances, *(joined for joined, _ in pairs)]
-    borders = [None] * len(utterances) + [border for _, border in pairs]
-    matches = matcher.match_many([TextItem(u.text, category, u.source) for u in texts])
-    return [
+    """All term matches of a transcript, in the order of the utterances, then those across borders."""
+    pairs = list(_pairs(utterances))
+    texts = [*utterances, *(pair.joined for pair in pairs)]
+    explained = matcher.explain_many([TextItem(u.text, category, u.source) for u in texts])
+    alone, together = explained[: len(utterances)], explained[len(utterances) :]
+    excused = {key for pair, found in zip(pairs, together, strict=True) for key in _excused(pair, found)}
+    readings = [
         Reading(utterance, match)
-        for utterance, border, found in zip(texts, borders, matches, strict=True)
-        for match in found
-        if border is None or match.start < border < match.end
+        for number, (utterance, found) in enumerate(zip(utterances, alone, strict=True))
+        for match in found.matches
+        if (number, match.entry, match.start) not in excused
     ]
+    readings += [
+        Reading(pair.joined, match)
+        for pair, found in zip(pairs, together, strict=True)
+        for match in found.matches
+        if match.start < pair.border < match.end
+    ]
+    return readings
 
 
-def _joined_pairs(utterances: Sequence[Utterance]) -> Iterator[tuple[Utterance, int]]:
-    """Each pair of consecutive utterances as one, with the border's offset in the joined text."""
-    by_source: dict[str, list[Utterance]] = {}
-    for utterance in utterances:
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two consecutive utterances (by index) as one; the first ends at `border`, the second begins at `second_at`."""
+
+    first: int
+    second: int
+    joined: Utterance
+    border: int
+    second_at: int
+
+
+def _excused(pair: _Pair, found: Explained) -> Iterator[tuple[int, str, int]]:
+    """Matches inside one of the two that a guard or allow pattern lets go when both are read together."""
+    for dropped in found.dropped:
+        match = dropped.match
+        if dropped.reason.startswith("merged:"):
+            continue
+        if match.end <= pair.border:
+            yield pair.first, match.entry, match.start
+        elif match.start >= pair.second_at:
+            yield pair.second, match.entry, match.start - pair.second_at
+
+
+def _pairs(utterances: Sequence[Utterance]) -> Iterator[_Pair]:
+    """Each utterance with the one that continues it, source by source."""
+    by_source: dict[str, list[int]] = {}
+    for number, utterance in enumerate(utterances):
         if utterance.source in {"speech", "screen", "subtitle"} and utterance.start_s is not None:
-            by_source.setdefault(utterance.source, []).append(utterance)
+            by_source.setdefault(utterance.source, []).append(number)
     for group in by_source.values():
-        ordered = sorted(group, key=lambda u: (u.start_s or 0.0, u.end_s or 0.0))
-        for first in ordered:
-            second = next((u for u in ordered if _continues(first, u)), None)
+        ordered = sorted(group, key=lambda n: (utterances[n].start_s or 0.0, utterances[n].end_s or 0.0))
+        starts = [utterances[n].start_s or 0.0 for n in ordered]
+        for number in ordered:
+            first = utterances[number]
+            end = first.end_s if first.end_s is not None else first.start_s or 0.0
+            near = ordered[bisect_left(starts, end - MAX_OVERLAP_S) : bisect_right(starts, end + MAX_PAUSE_S)]
+            second = next((n for n in near if _continues(first, utterances[n])), None)
             if second is not None:
-                yield _join(first, second)
+                yield _join(number, second, utterances)
 
 
 def _continues(first: Utterance, second: Utterance) -> bool:
@@ -75,7 +112,8 @@ def _same_line(a: Box | None, b: Box | None) -> bool:
     return centre_shift <= MAX_LINE_SHIFT and heights[1] / heights[0] <= MAX_SIZE_RATIO
 
 
-def _join(first: Utterance, second: Utterance) -> tuple[Utterance, int]:
+def _join(first_number: int, second_number: int, utterances: Sequence[Utterance]) -> _Pair:
+    first, second = utterances[first_number], utterances[second_number]
     assert first.end_s is not None
     assert second.start_s is not None
     # A real pause reads as a comma; a mere cut must not break a word, and the normaliser drops a space.
@@ -88,4 +126,4 @@ def _join(first: Utterance, second: Utterance) -> tuple[Utterance, int]:
         box=second.box,
         confidence=min((c for c in (first.confidence, second.confidence) if c is not None), default=None),
     )
-    return joined, len(first.text)
+    return _Pair(first_number, second_number, joined, len(first.text), len(first.text) + len(gap))
