@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
+from urllib.parse import unquote
 
 from moderation.policy.schema import QrRules
 from moderation.types import Action, Finding
@@ -18,7 +20,7 @@ def code_findings(rules: QrRules, sightings: Iterable[CodeSighting]) -> list[Fin
     return [
         Finding(
             label="qr_code_diversion",
-            score=rules.score.contact if _matches(rules.contact, sighting.text) else rules.score.other,
+            score=rules.score.contact if _is_contact(rules, sighting.text) else rules.score.other,
             action=Action.REVIEW,
             source="visual",
             detector="qr",
@@ -32,6 +34,11 @@ def code_findings(rules: QrRules, sightings: Iterable[CodeSighting]) -> list[Fin
         for sighting in sightings
         if not _matches(rules.allowed, sighting.text)
     ]
+
+
+def _is_contact(rules: QrRules, payload: str) -> bool:
+    # Full-width letters are read as plain ones, and an address inside another is read decoded.
+    return _matches(rules.contact, unicodedata.normalize("NFKC", unquote(payload)))
 
 
 def _matches(patterns: tuple[str, ...], payload: str) -> bool:

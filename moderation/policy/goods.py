@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from functools import lru_cache
 
 from moderation.metadata import VideoMetadata
-from moderation.policy.brands import BrandWords
+from moderation.policy.brands import BrandWords, goods_words, speaks_of
 from moderation.policy.schema import Brand, PriceRules, QualificationRule, QualificationsFile
 from moderation.text.normalise import normalise
 from moderation.types import Action, Finding
 
 
 def price_findings(words: BrandWords, rules: PriceRules, meta: VideoMetadata) -> list[Finding]:
-    """`price_anomaly`: a brand in the title at a price below the policy's floor for new goods (CNY only)."""
+    """`price_anomaly`: a brand in title or description below its floor for new goods (CNY only)."""
     if meta.price is None or meta.category is None or meta.currency not in {None, "CNY"}:
         return []
-    texts = " ".join(u.text for u in meta.utterances())
-    if _contains(texts, rules.exempt_words):
+    if _contains(_texts(meta), rules.exempt_words):
         return []
     findings = []
-    for brand in _brands_in_title(words, meta):
+    for brand in _brands_named(words, meta):
         floor = brand.floor_price.get(meta.category)
         if floor is None or meta.price >= floor:
             continue
@@ -42,7 +41,7 @@ def price_findings(words: BrandWords, rules: PriceRules, meta: VideoMetadata) ->
 
 def qualification_findings(rules: QualificationsFile, score: float, meta: VideoMetadata) -> list[Finding]:
     """`missing_qualification`: one finding for each rule that applies and is not met."""
-    texts = " ".join(u.text for u in meta.utterances())
+    texts = _texts(meta)
     return [
         _missing(rule, score, meta)
         for rule in rules.rules
@@ -73,11 +72,20 @@ def _missing(rule: QualificationRule, score: float, meta: VideoMetadata) -> Find
     )
 
 
-def _brands_in_title(words: BrandWords, meta: VideoMetadata) -> list[Brand]:
-    brands = {m.brand.key: m.brand for u in meta.utterances() for m in words.mentions(u)}
+def _brands_named(words: BrandWords, meta: VideoMetadata) -> list[Brand]:
+    brands = {m.brand.key: m.brand for u in meta.utterances() for m in words.mentions(u, meta.category)}
     return list(brands.values())
 
 
-def _contains(text: str, words: Iterable[str]) -> bool:
-    normal = normalise(text).text
-    return any(normalise(word).text in normal for word in words)
+def _texts(meta: VideoMetadata) -> str:
+    """Title and description, normalised; the line break keeps words from forming across them."""
+    return normalise("\n".join(u.text for u in meta.utterances())).text
+
+
+def _contains(normalised: str, words: tuple[str, ...]) -> bool:
+    return speaks_of(_compiled(words), normalised)
+
+
+@lru_cache(maxsize=1024)
+def _compiled(words: tuple[str, ...]) -> re.Pattern[str]:
+    return goods_words(words)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from moderation.metadata import VideoMetadata
+from moderation.metadata import VideoMetadata, parse_metadata
 from moderation.policy.brands import BrandWords, brand_findings
 from moderation.policy.decide import label_scores, settle, suggest, term_findings
 from moderation.policy.goods import price_findings, qualification_findings
@@ -46,7 +46,7 @@ def words(policy: Policy) -> BrandWords:
 
 
 def meta(**values: object) -> VideoMetadata:
-    return VideoMetadata.model_validate(values)
+    return parse_metadata(values, where="test")
 
 
 def with_label(policy: Policy, label: str, **changes: object) -> Policy:
