@@ -175,7 +175,7 @@ class Scanner:
                     break
         with watch("ocr"):
             text = screen.finish(last if warnings else media.info.duration_s or last)
-        return Seen(text.utterances, tuple(codes.finish()), (*text.warnings, *warnings))
+        return Seen(text.utterances, tuple(codes.finish()), (*text.warnings, *codes.warnings, *warnings))
 
     def _watch_picture(self, media: Media, watch: Stopwatch) -> Seen:
         codes, utterances, warnings = CodeReader(), [], []
@@ -186,7 +186,7 @@ class Scanner:
                 codes.push(frame)
             utterances += text.utterances
             warnings += text.warnings
-        return Seen(tuple(utterances), tuple(codes.finish()), tuple(warnings))
+        return Seen(tuple(utterances), tuple(codes.finish()), (*warnings, *codes.warnings))
 
     def _listen(
         self, media: Media, written: list[Utterance], meta: VideoMetadata | None, watch: Stopwatch

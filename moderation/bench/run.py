@@ -15,9 +15,10 @@ from moderation.bench.decode import measure_exact, measure_keyframes
 from moderation.bench.ocr import measure_ocr
 from moderation.bench.text import bench_text
 from moderation.bench.whole import measure_scan
-from moderation.clips.bench_clip import bench_plan, bench_truth
+from moderation.clips.bench_clip import SPOKEN, bench_plan, bench_truth
 from moderation.clips.make import make_clip
 from moderation.clips.samples import demo_plans
+from moderation.clips.voice import open_voice
 from moderation.errors import ModerationError
 from moderation.media import open_media
 from moderation.policy.load import shipped_policy
@@ -47,7 +48,8 @@ def machine() -> dict[str, str | int]:
 
 def run_bench(folder: Path, *, stages: tuple[str, ...], speech: bool) -> Iterator[Figure]:
     """Make the clip in `folder` and yield figures stage by stage."""
-    clip = make_clip(bench_plan(), folder)
+    voice = open_voice() if speech and "scan-speech" in stages else None
+    clip = make_clip(bench_plan(voice.say_all(SPOKEN) if voice else ()), folder)
     warmup = make_clip(demo_plans()[0], folder)
     measures: dict[str, Callable[[], Iterator[Figure]]] = {
         "decode": lambda: _decode(clip),
@@ -55,8 +57,10 @@ def run_bench(folder: Path, *, stages: tuple[str, ...], speech: bool) -> Iterato
         "text": _text,
         "scan": lambda: _scan(clip, warmup, speech=False),
     }
-    if speech:
+    if voice is not None:
         measures["scan-speech"] = lambda: _scan(clip, warmup, speech=True)
+    elif speech:
+        measures["scan-speech"] = _no_voice
     for stage, measure in measures.items():
         if stage in stages:
             yield from measure()
@@ -98,6 +102,10 @@ def _scan(clip: Path, warmup: Path, *, speech: bool) -> Iterator[Figure]:
     yield _at_most(stage, "peak memory, all processes (PSS)", figures.peak_pss_mb, "MB", 1200.0 if speech else 700.0)
     for name, seconds in figures.timings_s.items():
         yield Figure(stage, f"  {name}", seconds, "s")
+
+
+def _no_voice() -> Iterator[Figure]:
+    yield Figure("scan with speech", "not measured: no voice speaks the clip (install one: make voices)", 0.0, "")
 
 
 def _at_most(stage: str, name: str, value: float, unit: str, limit: float) -> Figure:

@@ -36,6 +36,24 @@ _LINES = (
     ("谢谢大家我们明天再见", 3.0),
 )
 
+# Spoken over the captions where a voice is installed; other words than theirs, so that they must be recognised.
+SPOKEN = (
+    "晚上好，刚进来的朋友先听我说两句。",
+    "这件开衫我自己穿了半个月，洗了三次。",
+    "领口没有变形，颜色也没有掉。",
+    "个子高的朋友可以拍大一码。",
+    "发货是从我们自己的仓库走，两天就到。",
+    "接下来看锅，重量大概一斤半。",
+    "我妈用了一个冬天，锅底还是亮的。",
+    "炒完菜不要马上用冷水冲。",
+    "有孩子的家庭用这个尺寸刚刚好。",
+    "然后这个茶是我们老家山上的。",
+    "喝两个月高血压就治好了，降压药都停了。",
+    "水温八十度左右，泡三分钟再喝。",
+    "礼盒可以送人，也可以自己喝。",
+    "还有问题的在下面打出来，我一个一个回。",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class BenchTruth:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ def test_footage_moves_all_the_time(scene: str) -> None:
     stream = frames(scene, 90, 160, 5, seed=1)  # type: ignore[arg-type]
     pictures = [next(stream).astype(int) for _ in range(8)]
     assert all(p.shape == (160, 90, 3) for p in pictures)
-    changes = [np.abs(a - b).mean() for a, b in zip(pictures, pictures[1:], strict=False)]
+    changes = [np.abs(a - b).mean() for a, b in pairwise(pictures)]
     assert min(changes) > 0.2
 
 
@@ -89,7 +90,7 @@ def test_bench_and_demo_plans_hold_what_they_promise() -> None:
     truth = bench_truth()
     assert bench_plan().duration_s == 60
     assert all(2 <= c.end_s - c.start_s <= 4 for c in truth.lines)
-    assert all(a.end_s == b.start_s for a, b in zip(truth.lines, truth.lines[1:], strict=False))
+    assert all(a.end_s == b.start_s for a, b in pairwise(truth.lines))
     assert truth.small.size == 16
     assert truth.small.end_s - truth.small.start_s == 4
     assert any(not plan.labels for plan in demo_plans())

@@ -138,7 +138,9 @@ class TestBrands:
         assert self.found(policy, words, [("speech", "这双就是耐克专柜同款")]) == ["nike"]
         assert self.found(policy, words, [("speech", "耐克今天到货")] * 3) == ["nike"]
 
-    @pytest.mark.parametrize("title", ["阳台小苹果树苗", "适用苹果手机的保护壳", "二手耐克闲置", "比耐克便宜", "unikeep 收纳盒"])
+    @pytest.mark.parametrize(
+        "title", ["阳台小苹果树苗", "适用苹果手机的保护壳", "二手耐克闲置", "比耐克便宜", "unikeep 收纳盒"]
+    )
     def test_plain_words_accessories_and_used_goods_are_none(
         self, policy: Policy, words: BrandWords, title: str
     ) -> None:
