@@ -125,15 +125,22 @@ class Guard:
         )
 
     def _looks(self, hit: Hit, place: Place) -> bool:
-        text, sentence = hit.text, (place.sentence_start, place.sentence_end)
-        before = [(place.clause_start, hit.start), *(() if self.exemption else hit.gaps)]
-        return (
-            any(self.before.found(text, *span) for span in before)
-            or self.after.found(text, hit.end, place.shift)
-            or self.around.found(text, place.clause_start, place.clause_end)
-            or any(start < hit.end and end > hit.start for start, end in self.covers.spans(text, *sentence))
-            or (bool(self.sentence) and all(look.found(text, *sentence) for look in self.sentence))
-        )
+        # Most guards look in one or two places; not to ask the others is half of the work.
+        text, start, end = hit.text, place.sentence_start, place.sentence_end
+        if self.before is not NOWHERE:
+            if self.before.found(text, place.clause_start, hit.start):
+                return True
+            if not self.exemption and any(self.before.found(text, *gap) for gap in hit.gaps):
+                return True
+        if self.after is not NOWHERE and self.after.found(text, hit.end, place.shift):
+            return True
+        if self.around is not NOWHERE and self.around.found(text, place.clause_start, place.clause_end):
+            return True
+        if self.covers is not NOWHERE and any(
+            a < hit.end and b > hit.start for a, b in self.covers.spans(text, start, end)
+        ):
+            return True
+        return bool(self.sentence) and all(look.found(text, start, end) for look in self.sentence)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

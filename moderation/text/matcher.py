@@ -121,12 +121,16 @@ class TermMatcher:
         text = reading.text
         for rule, starts, ends in self._spelling.candidates(text):
             for start, end in zip(starts, ends, strict=True):
-                yield from rule.at(text, start, end)
+                found = rule.at(text, start, end)
+                if found is not None:
+                    yield found
 
     def _sounding(self, reading: Normalised, sounds: Sounds) -> Iterator[Found]:
         for rule, starts, ends in self._sound.candidates(sounds.text):
             for start, end in zip(starts, ends, strict=True):
-                yield from rule.at(reading.text, int(sounds.starts[start]), int(sounds.ends[end - 1]))
+                found = rule.at(reading.text, int(sounds.starts[start]), int(sounds.ends[end - 1]))
+                if found is not None:
+                    yield found
 
 
 _NOTHING = Explained()

@@ -23,6 +23,7 @@ _LONGEST_BLOCK = 3  # nodes
 _LONGEST_NUMBER = 12
 _LONGEST_ENDING = 12
 _LONGEST_PLURAL = 2
+_FEW_PLACES = 8
 
 _NUMERALS = dict(zip("一二两三四五六七八九", "1223456789", strict=True))
 _NUMERAL_CLASS = {n: f"[{n}{d}]" for n, d in _NUMERALS.items()} | {
@@ -47,12 +48,24 @@ _COMMON = frozenset((files("moderation.text") / "tables" / "common.txt").read_te
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Words of which every match of a pattern holds one, and how many characters a match can have on
-    either side of it."""
+    """Words of which every match of a pattern holds one.
+
+    `before`, `after`: how many characters a match can have before the word, and from its first letter on.
+    `begin`: the same as `before` for the part of the pattern that the word stands in. `is_edged`: a letter
+    before the word rules the match out (phone in iphone).
+    """
 
     words: tuple[str, ...]
     before: int
     after: int
+    begin: int = 0
+    is_edged: bool = False
+
+    def reach(self, other: Block) -> tuple[int, int]:
+        """How far before, and how far behind the first letter of this word, a word of `other` may begin."""
+        if other.begin < self.begin:
+            return self.before - other.begin + 1, 0
+        return 0, other.before - self.begin + 1
 
 
 class Pattern:
@@ -73,7 +86,7 @@ class Pattern:
             self.blocks: tuple[Block, ...] = (Block(_with_numerals(self.spellings), 0, 0),)
             self.rarest, self.hints = 0, ()
         else:
-            self.blocks, self.rarest, rest = _choose_blocks(nodes)
+            self.blocks, self.rarest, rest = _choose_blocks(nodes, language)
             self.hints = tuple(h for h in map(_first_characters, rest) if h)
 
     @property
@@ -87,17 +100,45 @@ class Pattern:
         edge = WORD_EDGE if self.language == "en" or _has_latin(self.nodes) else ""
         return re.compile(edge + _regex(self.nodes, self.language, edge) + edge)
 
+    @cached_property
+    def _hint_regexes(self) -> tuple[re.Pattern[str], ...]:
+        return tuple(map(_any_of, self.hints))
+
+    @cached_property
+    def _all_hint_regexes(self) -> tuple[re.Pattern[str], ...]:
+        return tuple(_any_of(h) for h in map(_first_characters, self.nodes) if h)
+
     def find(self, text: str, start: int, end: int) -> Iterator[re.Match[str]]:
         """Matches that lie within text[start:end]; what surrounds it still counts for word edges.
 
         The groups of each match are the gaps of the pattern, in order.
         """
-        if any(map(frozenset(text[max(0, start) : end]).isdisjoint, self.hints)):
+        start = max(0, start)
+        if not all(hint.search(text, start, end) for hint in self._all_hint_regexes):
             return
         # One character more, so that the word edge at `end` sees its neighbour.
-        for match in self.regex.finditer(text, max(0, start), min(end + 1, len(text))):
+        for match in self.regex.finditer(text, start, min(end + 1, len(text))):
             if match.start() < match.end() <= end:
                 yield match
+
+    def find_around(self, text: str, start: int, end: int, block: Block) -> re.Match[str] | None:
+        """The first match that holds `text[start:end]`, which is a word of `block`."""
+        first, last = max(0, start - block.before), end + block.after
+        for hint in self._hint_regexes:
+            if hint.search(text, first, last) is None:
+                return None
+        regex, until = self.regex, min(last + 1, len(text))
+        if start - first > _FEW_PLACES:
+            for match in regex.finditer(text, first, until):
+                if match.start() < end and start < match.end() <= last:
+                    return match
+            return None
+        # Few places where it may begin: trying them beats a search through all that follows.
+        for at in range(first, start + 1):
+            match = regex.match(text, at, until)
+            if match is not None and start < match.end() <= last:
+                return match
+        return None
 
 
 def compile_pattern(
@@ -115,6 +156,10 @@ def compile_pattern(
             fix = "put in a literal, group or set whose every alternative has 2 characters or more"
             raise PatternError(what, 0, fix)
     return pattern
+
+
+def _any_of(characters: frozenset[str]) -> re.Pattern[str]:
+    return re.compile(f"[{re.escape(''.join(sorted(characters)))}]")
 
 
 def _spell(nodes: Sequence_, most: int) -> tuple[str, ...] | None:
@@ -187,9 +232,9 @@ def _longest_of(node: Node) -> int:
     return _LONGEST_NUMBER if isinstance(node, Number) else _LONGEST_ENDING
 
 
-def _choose_blocks(nodes: Sequence_) -> tuple[tuple[Block, ...], int, list[Node]]:
+def _choose_blocks(nodes: Sequence_, language: str) -> tuple[tuple[Block, ...], int, list[Node]]:
     """The parts to search for, in order; the index of the one that is met least often; the other nodes."""
-    parts = _searchable_parts(nodes, 1, 1, _MAX_SET_WORDS)
+    parts = _searchable_parts(nodes, 1, 1, _MAX_SET_WORDS) + _cores(nodes)
     if len(parts) < 2:  # single nodes say too little: 喝 + 了 may say more
         parts += _searchable_parts(nodes, 2, _LONGEST_BLOCK, _MAX_JOINED_WORDS)
     parts.sort(key=lambda part: part.worth, reverse=True)
@@ -200,11 +245,45 @@ def _choose_blocks(nodes: Sequence_) -> tuple[tuple[Block, ...], int, list[Node]
     in_order = sorted(chosen, key=lambda part: part.first)
     blocks = tuple(
         # A space was stripped on either side.
-        Block(_with_numerals(part.words), _longest(nodes[: part.first]) + 1, _longest(nodes[part.first :]) + 1)
+        Block(
+            _with_numerals(part.words),
+            _longest(nodes[: part.first]) + part.offset + 1,
+            _longest(nodes[part.first :]) + 1,
+            _longest(nodes[: part.first]),
+            language == "en" and not part.offset and _begins_word(nodes, part.first),
+        )
         for part in in_order
     )
     rest = [n for i, n in enumerate(nodes) if not any(part.first <= i < part.last for part in chosen)]
     return blocks, in_order.index(chosen[0]) if chosen else 0, rest
+
+
+def _begins_word(nodes: Sequence_, at: int) -> bool:
+    """Whether what nodes[at] matches always has a word edge before it."""
+    if at == 0 or isinstance(nodes[at - 1], Gap):
+        return True
+    before = nodes[at - 1]
+    ends = [before.text] if isinstance(before, Literal) else _options(before, _MAX_SET_WORDS) or [""]
+    return all(end.endswith(" ") for end in ends)
+
+
+def _cores(nodes: Sequence_) -> list[_Part]:
+    """Groups that are not plain words, by the weightiest literal of each alternative: 涨了 of 涨了#分."""
+    parts: list[_Part] = []
+    for at, node in enumerate(nodes):
+        if not isinstance(node, Group) or _options(node, _MAX_SET_WORDS) is not None:
+            continue
+        cores = [_core(option) for option in node.options]
+        words = tuple(dict.fromkeys(word for word, _ in cores))
+        if words and all(map(_searchable, words)):
+            parts.append(_Part(at, at + 1, words, _worth(words), max(offset for _, offset in cores)))
+    return parts
+
+
+def _core(option: Sequence_) -> tuple[str, int]:
+    """A literal that every match of the option holds, and how many characters may stand before it in the option."""
+    literals = [(n.text.strip(), _longest(option[:i]) + 1) for i, n in enumerate(option) if isinstance(n, Literal)]
+    return max(literals, key=lambda literal: _weight(literal[0]), default=("", 0))
 
 
 def _first_characters(node: Node) -> frozenset[str]:
@@ -222,12 +301,14 @@ def _first_characters(node: Node) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """nodes[first:last], which spell `words`; `worth` is the greater the more seldom they are met."""
+    """nodes[first:last], which spell `words`, or hold one of them at most `offset` characters from their begin;
+    `worth` is the greater the more seldom they are met."""
 
     first: int
     last: int
     words: tuple[str, ...]
     worth: tuple[bool, int, int]
+    offset: int = 0
 
 
 def _searchable_parts(nodes: Sequence_, shortest: int, longest: int, most: int) -> list[_Part]:
@@ -239,9 +320,12 @@ def _searchable_parts(nodes: Sequence_, shortest: int, longest: int, most: int) 
                 break
             words = tuple(dict.fromkeys(w.strip() for w in spelled))
             if all(map(_searchable, words)):
-                worth = (_COMMON.isdisjoint(words), min(4, *map(_weight, words)), -len(words))
-                parts.append(_Part(first, last, words, worth))
+                parts.append(_Part(first, last, words, _worth(words)))
     return parts
+
+
+def _worth(words: Sequence[str]) -> tuple[bool, int, int]:
+    return _COMMON.isdisjoint(words), min(4, *map(_weight, words)), -len(words)
 
 
 def _searchable(word: str) -> bool:

@@ -37,8 +37,8 @@ class Found:
 class Rule(Protocol):
     """Decides at a hit of its words."""
 
-    def at(self, text: str, start: int, end: int) -> Iterator[Found]:
-        """The matches around `text[start:end]`, which is a word of the rule's first block."""
+    def at(self, text: str, start: int, end: int) -> Found | None:
+        """The match around `text[start:end]`, which is a word of the rule's first block."""
         ...
 
 
@@ -51,11 +51,7 @@ def spelling_lookups(entry: Entry) -> Iterator[Lookup[Rule]]:
         yield Lookup(_Spelled(entry), pattern.blocks[0].words)
     else:
         first = pattern.blocks[pattern.rarest]
-        needs = [
-            Need(b.words, 0, first.after) if i > pattern.rarest else Need(b.words, first.before, 0)
-            for i, b in enumerate(pattern.blocks)
-            if i != pattern.rarest
-        ]
+        needs = [Need(b.words, *first.reach(b)) for b in pattern.blocks if b is not first]
         yield Lookup(_Verified(entry, first), first.words, tuple(needs))
 
 
@@ -81,16 +77,14 @@ class _Spelled:
 
     entry: Entry
 
-    def at(self, text: str, start: int, end: int) -> Iterator[Found]:
+    def at(self, text: str, start: int, end: int) -> Found | None:
         if not _edge(text, start):
-            return
+            return None
         if self.entry.language == "en":
             ends = (end + len(s) for s in _PLURALS if text.startswith(s, end))
             whole = next((e for e in ends if _edge(text, e)), None)
-            if whole is not None:
-                yield Found(self.entry, start, whole, "spelling")
-        elif _edge(text, end):
-            yield Found(self.entry, start, end, "spelling")
+            return Found(self.entry, start, whole, "spelling") if whole is not None else None
+        return Found(self.entry, start, end, "spelling") if _edge(text, end) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +94,11 @@ class _Verified:
     entry: Entry
     block: Block
 
-    def at(self, text: str, start: int, end: int) -> Iterator[Found]:
-        for match in self.entry.parts[0].find(text, start - self.block.before, end + self.block.after):
-            if match.start() < end and match.end() > start:
-                yield Found(self.entry, match.start(), match.end(), "pattern", gaps=match.regs[1:])
+    def at(self, text: str, start: int, end: int) -> Found | None:
+        if self.block.is_edged and not _edge(text, start):
+            return None
+        match = self.entry.parts[0].find_around(text, start, end, self.block)
+        return Found(self.entry, *match.span(), "pattern", gaps=match.regs[1:]) if match is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +110,13 @@ class _Combination:
     block: Block
     others: tuple[Pattern, ...]
 
-    def at(self, text: str, start: int, end: int) -> Iterator[Found]:
-        for lead in self.lead.find(text, start - self.block.before, end + self.block.after):
-            if lead.start() < end and lead.end() > start:
-                parts = self._gather(text, lead.span())
-                if parts:
-                    gaps = tuple((a[1], b[0]) for a, b in itertools.pairwise(parts))
-                    yield Found(self.entry, parts[0][0], parts[-1][1], "pattern", gaps=gaps)
+    def at(self, text: str, start: int, end: int) -> Found | None:
+        lead = self.lead.find_around(text, start, end, self.block)
+        parts = self._gather(text, lead.span()) if lead is not None else []
+        if not parts:
+            return None
+        gaps = tuple((a[1], b[0]) for a, b in itertools.pairwise(parts))
+        return Found(self.entry, parts[0][0], parts[-1][1], "pattern", gaps=gaps)
 
     def _gather(self, text: str, lead: Span) -> list[Span]:
         """All parts in order of place, each at most `within` from those gathered before it; or none."""
@@ -152,10 +147,11 @@ class _Sounding:
     entry: Entry
     spelling: str
 
-    def at(self, text: str, start: int, end: int) -> Iterator[Found]:
+    def at(self, text: str, start: int, end: int) -> Found | None:
         heard = text[start:end]
-        if heard != self.spelling and heard not in (self.entry.parts[0].spellings or ()):
-            yield Found(self.entry, start, end, "sound", spelled=self.spelling)
+        if heard == self.spelling or heard in (self.entry.parts[0].spellings or ()):
+            return None
+        return Found(self.entry, start, end, "sound", spelled=self.spelling)
 
 
 def _edge(text: str, at: int) -> bool:
