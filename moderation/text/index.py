@@ -57,6 +57,7 @@ class Index(Generic[RuleT]):
         self._counts = np.array([len(g) for g in groups_of], dtype=np.int64)
         self._offsets = np.cumsum(self._counts) - self._counts
         self._flat = np.array(list(chain.from_iterable(groups_of)), dtype=np.int64)
+        self._group_type = np.min_scalar_type(len(self._groups))
         self._automaton = ahocorasick_rs.AhoCorasick(list(numbers), store_patterns=False) if numbers else None
 
     def __len__(self) -> int:
@@ -71,6 +72,8 @@ class Index(Generic[RuleT]):
         places = self._by_group(np.fromiter(chain.from_iterable(hits), dtype=np.int64, count=3 * len(hits)))
         for group, (starts, ends) in places.items():
             for rule, needs in self._by_first.get(group, ()):
+                if any(need[0] not in places for need in needs):
+                    continue
                 near = _near(starts, ends, needs, places)
                 if near is None:
                     yield rule, starts.tolist(), ends.tolist()
@@ -87,8 +90,10 @@ class Index(Generic[RuleT]):
         hit = np.repeat(np.arange(len(numbers)), counts)
         within = np.arange(len(hit)) - np.repeat(np.cumsum(counts) - counts, counts)
         groups = self._flat[self._offsets[numbers][hit] + within]
-        order = np.lexsort((starts[hit], groups))
-        groups, hit = groups[order], hit[order]
+        # Two stable sorts: hits come almost in order of their start, and groups are few enough for a radix sort.
+        hit = hit[by_start := np.argsort(starts[hit], kind="stable")]
+        order = np.argsort(groups[by_start].astype(self._group_type), kind="stable")
+        groups, hit = groups[by_start][order], hit[order]
         edges = np.flatnonzero(np.diff(groups)) + 1
         firsts = [0, *edges.tolist()]
         lasts = [*edges.tolist(), len(groups)]
@@ -104,10 +109,7 @@ def _near(
     """Indexes of the hits that have all `needs` near them; None stands for every hit."""
     near: NDArray[np.intp] | None = None
     for group, before, after in needs:
-        found = places.get(group)
-        if found is None:
-            return np.empty(0, dtype=np.intp)
-        there = found[0]
+        there = places[group][0]
         here, until = (starts, ends) if near is None else (starts[near], ends[near])
         at = np.searchsorted(there, here - before)
         ok = np.flatnonzero((at < len(there)) & (there[np.minimum(at, len(there) - 1)] <= until + after))
