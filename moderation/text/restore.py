@@ -71,12 +71,18 @@ class WordRestorer:
 
 
 def _same_where_han(reading: Normalised, sounds: Sounds, first: int, last: int, word: str) -> bool:
-    """Whether the word agrees with every hanzi that was written out."""
+    """Whether the word agrees with every hanzi that was written out, and there is one, or the word is long enough.
+
+    Two syllables in latin letters alone are as likely a name (nasa is not 拉萨).
+    """
+    written = 0
     for index, character in zip(range(first, last), word, strict=True):
         start, end = int(sounds.starts[index]), int(sounds.ends[index])
-        if end - start == 1 and reading.text[start] != character:
-            return False
-    return True
+        if end - start == 1:
+            if reading.text[start] != character:
+                return False
+            written += 1
+    return written > 0 or len(word) >= _SHORTEST_HOMOPHONE
 
 
 def _apply(reading: Normalised, sounds: Sounds, changes: Iterable[_Change]) -> Normalised:
