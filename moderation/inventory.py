@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
+import importlib.metadata
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from moderation.transcript.weights import MODEL_NAME, WEIGHTS_SHA256, locate_packaged_parts
-
-CHUNK = 1 << 20
+from moderation.transcript.engine import ModelFileInfo, model_files
+from moderation.transcript.weights import (
+    MODEL_FILE,
+    MODEL_NAME,
+    WEIGHTS_SHA256,
+    PackagedParts,
+    file_sha256,
+    locate_packaged_parts,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +53,38 @@ class ModelFile:
             "expected": self.expected,
             "state": self.state,
         }
+
+
+def installed_models() -> list[ModelFile]:
+    """Every model file that a scan uses, hashed afresh; speech weights that are absent are listed as such.
+
+    Raises MissingDependencyError where the package that carries the OCR models is not installed.
+    """
+    ocr = importlib.metadata.version("rapidocr")
+    return [*(_ocr_file(info, ocr) for info in model_files()), _speech_file(locate_packaged_parts())]
+
+
+def _ocr_file(info: ModelFileInfo, version: str) -> ModelFile:
+    there = info.path.is_file()
+    return ModelFile(
+        model="ocr",
+        version=version,
+        name=info.path.name,
+        path=info.path if there else None,
+        size=info.path.stat().st_size if there else 0,
+        sha256=file_sha256(info.path) if there else None,
+        expected=info.sha256,
+    )
+
+
+def _speech_file(packaged: PackagedParts | None) -> ModelFile:
+    """The speech model as its parts join, wherever it was joined to: that is checked again whenever it is loaded."""
+    if packaged is None:
+        return ModelFile("asr", MODEL_NAME, MODEL_FILE, None, 0, None, WEIGHTS_SHA256)
+    digest, size = hashlib.sha256(), 0
+    for part in packaged.parts:
+        content = part.read_bytes()
+        digest.update(content)
+        size += len(content)
+    version = f"{MODEL_NAME}-{packaged.version}"
+    return ModelFile("asr", version, MODEL_FILE, packaged.parts[0].parent, size, digest.hexdigest(), WEIGHTS_SHA256)

@@ -35,9 +35,9 @@ def verdict_panel(verdict: Verdict, page: Path | None) -> None:
 
 
 def summary_table(rows: Sequence[tuple[Verdict, Path]]) -> Table:
-    """One line a clip: verdict, what was found first, the report."""
+    """One line a clip: verdict, what was found first, the name of its page."""
     table = Table(title=None, header_style="bold", expand=False)
-    for column in ("verdict", "clip", "evidence", "report"):
+    for column in ("verdict", "clip", "evidence", "page"):
         table.add_column(column, overflow="fold")
     for verdict, page in rows:
         outcome = verdict.suggestion.value if verdict.suggestion else "error"
@@ -46,7 +46,7 @@ def summary_table(rows: Sequence[tuple[Verdict, Path]]) -> Table:
             words.append(f"and {len(verdict.findings) - 3} more")
         evidence = "\n".join(words) or (verdict.error.code if verdict.error else "–")
         badge = Text(f" {outcome.upper()} ", style=STYLES.get(outcome, ""))
-        table.add_row(badge, Path(verdict.path).name, Text(evidence), str(page))
+        table.add_row(badge, Path(verdict.path).name, Text(evidence), page.name)
     return table
 
 

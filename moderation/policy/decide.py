@@ -18,6 +18,7 @@ from moderation.types import LABELS, Action, Finding
 
 # What a bundle suggests for labels whose threshold is `auto`: label → (review, block).
 AutoThresholds = Mapping[str, tuple[float, float]]
+MOST_OF_A_TERM = 60
 
 
 def term_findings(policy: Policy, readings: Sequence[Reading], meta: VideoMetadata | None) -> list[Finding]:
@@ -46,10 +47,15 @@ def term_findings(policy: Policy, readings: Sequence[Reading], meta: VideoMetada
                 normalised=match.normalised,
                 box=utterance.box,
                 basis=label.basis,
-                how=f"{match.how}: {match.term}",
+                how=f"{match.how}: {_shortened(match.term)} ({match.entry})",
             )
         )
     return findings
+
+
+def _shortened(term: str) -> str:
+    """A pattern may fill half a page; its place in the lexicon tells the rest."""
+    return term if len(term) <= MOST_OF_A_TERM else f"{term[:MOST_OF_A_TERM]}…"
 
 
 def settle(

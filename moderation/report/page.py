@@ -17,8 +17,8 @@ from moderation.evidence import Evidence, Moment
 from moderation.policy.schema import PolicyFile
 from moderation.types import LABELS, Finding, Utterance, Verdict
 
-# One hue a label, far apart where labels are often seen together; used for chips, bars and boxes.
-HUES = {label: round(index * 137.508) % 360 for index, label in enumerate(LABELS)}
+# One hue a label, by steps of the golden ratio around a wheel without the greens, which would say that all is well.
+HUES = {label: (170 + round(index * 0.618034 * 260) % 260) % 360 for index, label in enumerate(LABELS)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,19 +39,28 @@ def read(utterances: Sequence[Utterance], matcher: TermMatcher, *, category: str
     explained = matcher.explain_many([TextItem(u.text, category, u.source) for u in texts])
     alone, together = explained[: len(utterances)], explained[len(utterances) :]
     excused = {key for pair, found in zip(pairs, together, strict=True) for key in _excused(pair, found)}
-    readings = [
-        Reading(utterance, match)
-        for number, (utterance, found) in enumerate(zip(utterances, alone, strict=True))
-        for match in found.matches
-        if (number, match.entry, match.start) not in excused
+    kept = [
+        [match for match in found.matches if (number, match.entry, match.start) not in excused]
+        for number, found in enumerate(alone)
     ]
+    readings = [Reading(u, match) for u, matches in zip(utterances, kept, strict=True) for match in matches]
     readings += [
         Reading(pair.joined, match)
         for pair, found in zip(pairs, together, strict=True)
         for match in found.matches
-        if match.start < pair.border < match.end
+        if match.start < pair.border < match.end and not _is_known(match, pair, kept)
     ]
     return readings
+
+
+def _is_known(match: TermMatch, pair: _Pair, kept: Sequence[Sequence[TermMatch]]) -> bool:
+    """Whether one of the two says the same by itself, at least as strongly: then the shorter evidence is enough."""
+    inside = [(m, m.start, m.end) for m in kept[pair.first]]
+    inside += [(m, m.start + pair.second_at, m.end + pair.second_at) for m in kept[pair.second]]
+    return any(
+        m.label == match.label and start < match.end and end > match.start and match.strength in {m.strength, "review"}
+        for m, start, end in inside
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ label: income_guarantee
 language: zh
 entries:
 - {term: '稳赚不赔', strength: block, category: sure, example: 稳赚不赔, counter: 赚}
+- {term: '(轻松|在家){6}日入一千', strength: review, category: sum, example: 在家日入一千, counter: 五百}
 - {term: '(每天|日入){4}(五百|一千)', strength: review, category: sum, example: 日入一千, counter: 五百}
 """
 GUARDS = """\
@@ -61,6 +62,10 @@ def test_anything_else_does_not(matcher: TermMatcher, second: str, start: float)
 def test_a_claim_in_the_second_is_kept_with_its_own_place(matcher: TermMatcher) -> None:
     (reading,) = read([said("大家好", 1, 2), said("日入一千不难", 2.2, 4)], matcher)
     assert (reading.utterance.start_s, reading.match.start) == (2.2, 0)
+
+
+def test_a_claim_that_one_says_alone_is_not_told_again_for_both(matcher: TermMatcher) -> None:
+    assert words(read([said("大家都在家", 1, 3), said("日入一千不难", 3.1, 5)], matcher)) == ["日入一千"]
 
 
 def test_sources_do_not_continue_each_other(matcher: TermMatcher) -> None:
