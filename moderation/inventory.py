@@ -6,9 +6,8 @@ import hashlib
 import importlib.metadata
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from moderation.transcript.engine import ModelFileInfo, model_files
 from moderation.transcript.weights import (
     MODEL_FILE,
     MODEL_NAME,
@@ -17,6 +16,9 @@ from moderation.transcript.weights import (
     file_sha256,
     locate_packaged_parts,
 )
+
+if TYPE_CHECKING:
+    from moderation.transcript.engine import ModelFileInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,9 @@ def installed_models() -> list[ModelFile]:
 
     Raises MissingDependencyError where the package that carries the OCR models is not installed.
     """
+    # Imported late: the command line loads this page for its help, and the engine loads OpenCV.
+    from moderation.transcript.engine import model_files
+
     ocr = importlib.metadata.version("rapidocr")
     return [*(_ocr_file(info, ocr) for info in model_files()), _speech_file(locate_packaged_parts())]
 

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from moderation.errors import MetadataError
-from moderation.types import CATEGORIES, Utterance
+from moderation.types import CATEGORIES, Source, Utterance
 
 MAX_BYTES = 1 << 20
 Category = Literal[
@@ -54,11 +54,8 @@ class VideoMetadata(BaseModel):
 
     def utterances(self) -> list[Utterance]:
         """Title and description as texts to score; they have no time."""
-        return [
-            Utterance(text=text, source=source)
-            for source, text in (("title", self.title), ("description", self.description))
-            if text and text.strip()
-        ]
+        texts: list[tuple[Source, str | None]] = [("title", self.title), ("description", self.description)]
+        return [Utterance(text=text, source=source) for source, text in texts if text and text.strip()]
 
 
 def load_metadata(path: Path) -> VideoMetadata:

@@ -202,7 +202,13 @@ class Scanner:
             return (), ()
         captions = [u for u in written if u.source in {"screen", "subtitle"}]
         with watch("asr"):
-            heard = self._recogniser.transcribe(audio, language=meta.language if meta else None, captions=captions)
+            limit_s = self.settings.limits.time_limit_s(media.info.duration_s)
+            heard = self._recogniser.transcribe(
+                audio,
+                language=meta.language if meta else None,
+                captions=captions,
+                deadline=lambda: watch.elapsed() > limit_s,
+            )
         return heard.utterances, heard.warnings
 
     def _judge(

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 Item = TypeVar("Item")
 
@@ -16,7 +16,7 @@ Item = TypeVar("Item")
 class Stopwatch:
     """Adds up wall seconds by stage; `timings` gives the contract's stages, also those that took none."""
 
-    STAGES = ("decode", "ocr", "asr", "text", "visual")
+    STAGES: ClassVar[tuple[str, ...]] = ("decode", "ocr", "asr", "text", "visual")
 
     def __init__(self) -> None:
         self._began = time.perf_counter()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -91,7 +91,7 @@ class Media:
         """CPU seconds of decoding so far, as its processes report them; their start is not in it."""
         return self._spent_cpu_s + (self._idle.cpu_s if self._idle is not None else 0.0)
 
-    def keyframes(self, max_side: int | None = None) -> Iterator[Frame]:
+    def keyframes(self, max_side: int | None = None) -> Generator[Frame]:
         """The cheap first pass: frames the uploader's encoder made keyframes, in time order."""
         return self._frames(
             "keyframes",
@@ -101,7 +101,7 @@ class Media:
 
     def frames(
         self, interval_s: float | None = None, max_side: int | None = None, also_at: Iterable[float] = ()
-    ) -> Iterator[Frame]:
+    ) -> Generator[Frame]:
         """Exact frames: the first, what is on display at every `interval_s`, and at each of `also_at`.
 
         Each frame comes once, in time order, with its own pts. A frame that begins at most 20 ms
@@ -174,7 +174,7 @@ class Media:
 
     # -- reading ---------------------------------------------------------------------------------
 
-    def _frames(self, kind: str, times: Sequence[float] = (), **fields: Any) -> Iterator[Frame]:
+    def _frames(self, kind: str, times: Sequence[float] = (), **fields: Any) -> Generator[Frame]:
         if not self.info.has_video:
             self._warn("no_pictures", notices.no_pictures())
             return

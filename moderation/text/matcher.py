@@ -22,6 +22,8 @@ from moderation.types import Source
 
 _BATCH_CHARACTERS = 1 << 18
 _SHORTEST_ACROSS_WORDS = 4
+# The most frequent characters of any Chinese sentence, which recognisers write where they are said.
+_GRAMMAR = frozenset("的了是我你他她它们在有和就不没也都说要会能可这那个些一二三两几上下里去来很更最到给把被让吗呢吧啊")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,18 +178,20 @@ class _Judge:
 
     def _reason(self, hit: Found, item: TextItem) -> str | None:
         """Why the match is let go, or None."""
-        if self._only_sounds(hit) and item.source != "speech":
-            return "sound: two syllables, and neither is spelt as in the term"
+        if self._merely_sounds(hit, item.source):
+            return "sound: two syllables that are words of their own"
         if hit.how != "pattern" and hit.end - hit.start < _SHORTEST_ACROSS_WORDS and self._broken(hit):
             return "separator: the words stand on both sides of a separator"
         return self._allowed(hit) or self._guarded(hit, item)
 
-    def _only_sounds(self, hit: Found) -> bool:
-        """Two syllables prove little by themselves: one must be spelt as in the term, unless it was speech."""
+    def _merely_sounds(self, hit: Found, source: Source) -> bool:
+        """Two syllables prove little: one must be spelt as in the term, unless it was speech, and no other may be a
+        word of grammar: 是我 is itself, and no slip of a recogniser for 私我."""
         if hit.how != "sound" or len(hit.spelled) != 2:
             return False
         heard = self.reading.text[hit.start : hit.end]
-        return not any(a == b for a, b in zip(heard, hit.spelled, strict=False))
+        changed = [a for a, b in zip(heard, hit.spelled, strict=False) if a != b]
+        return not _GRAMMAR.isdisjoint(changed) or (len(changed) == 2 and source != "speech")
 
     def _broken(self, hit: Found) -> bool:
         """Whether two whole words were pushed together in the middle of the match ("喝了好 转发")."""

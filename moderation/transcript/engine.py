@@ -91,7 +91,7 @@ class OcrEngine:
     def __init__(self, threads: int = 1) -> None:
         self._folder = _model_folder()
         self._threads = threads
-        for file in self.model_files():
+        for file in model_files():
             _verify(file)
         self._detector = self._session(DETECTOR)
         self._recogniser = self._session(RECOGNISER)
@@ -107,9 +107,6 @@ class OcrEngine:
     def version(self) -> str:
         """For example `PP-OCRv6-small/rapidocr-3.10.0`."""
         return f"PP-OCRv6-small/rapidocr-{importlib.metadata.version('rapidocr')}"
-
-    def model_files(self) -> tuple[ModelFileInfo, ...]:
-        return tuple(ModelFileInfo(self._folder / name, sha256) for name, sha256 in MODEL_SHA256.items())
 
     def detect(self, image: Image, scale: float = 1.0) -> list[DetectedLine]:
         """Lines in a (H, W, 3) BGR picture, looked at `scale` times its size; corners are in its own pixels."""
@@ -168,6 +165,12 @@ class OcrEngine:
         # Waiting threads sleep: spinning doubles the CPU time of small runs and takes it from the decoder.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return onnxruntime.InferenceSession(str(self._folder / name), options, providers=["CPUExecutionProvider"])
+
+
+def model_files() -> tuple[ModelFileInfo, ...]:
+    """The files that the engine loads, there or not, and what they must be."""
+    folder = _model_folder()
+    return tuple(ModelFileInfo(folder / name, sha256) for name, sha256 in MODEL_SHA256.items())
 
 
 def _model_folder() -> Path:

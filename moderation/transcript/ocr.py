@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from moderation.media.shots import Difference
 from moderation.transcript.blocks import PlacedLine, to_utterances
-from moderation.transcript.engine import DetectedLine, ModelFileInfo, OcrEngine
+from moderation.transcript.engine import DetectedLine, OcrEngine
 from moderation.transcript.lines import LineReader, TextLine, bounds_of, cut_strip
 from moderation.transcript.pictures import find_lines
 from moderation.transcript.regions import CELL, Gate, Rect, View, merge
@@ -96,9 +96,6 @@ class ScreenTextReader:
     def version(self) -> str:
         """For example `PP-OCRv6-small/rapidocr-3.10.0`."""
         return self.engine.version
-
-    def model_files(self) -> tuple[ModelFileInfo, ...]:
-        return self.engine.model_files()
 
     def start(self) -> ScreenTextSession:
         """Begin a video."""

@@ -13,6 +13,7 @@ logger = logging.getLogger(__name__)
 
 # A code seen again after a longer pause is a new appearance.
 MAX_GAP_S = 3.0
+_SYMBOLOGIES = "QRCode,MicroQRCode,DataMatrix"
 # A hostile video may show another code in every frame; a reviewer needs no more than this.
 MAX_SIGHTINGS = 200
 
@@ -94,7 +95,7 @@ class CodeReader:
 def _decode(frame: Frame) -> list[tuple[str, str, Box]]:
     import zxingcpp
 
-    formats = (zxingcpp.BarcodeFormat.QRCode, zxingcpp.BarcodeFormat.MicroQRCode, zxingcpp.BarcodeFormat.DataMatrix)
+    formats = zxingcpp.barcode_formats_from_str(_SYMBOLOGIES)
     height, width = frame.image.shape[:2]
     # The green channel stands in for luminance: no colour conversion of a whole frame is needed.
     grey = np.ascontiguousarray(frame.image[:, :, 1])

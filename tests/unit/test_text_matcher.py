@@ -91,6 +91,10 @@ def test_two_syllables_alone_count_only_in_speech(matcher: TermMatcher) -> None:
     assert matcher.match("根之人家", source="screen")
 
 
+def test_a_word_of_grammar_is_no_slip_of_a_recogniser(matcher: TermMatcher) -> None:
+    assert not matcher.match("更只有这一件", source="speech")
+
+
 def test_goods_category_and_source_decide(matcher: TermMatcher) -> None:
     assert matcher.match("辅助降糖", category="food")
     assert not matcher.match("辅助降糖", category="drug")
