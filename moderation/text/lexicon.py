@@ -216,12 +216,12 @@ class _EntryFile:
         parts = tuple(p for n in nodes if (p := self._pattern(n)) is not None)
         return " + ".join(p.source for p in parts), parts
 
-    def _pattern(self, node: yaml.Node) -> Pattern | None:
+    def _pattern(self, node: yaml.Node, *, searched: bool = True) -> Pattern | None:
         source = self.reader.text(node)
         if source is None:
             return None
         try:
-            return compile_pattern(source, self.sets, self.language)
+            return compile_pattern(source, self.sets, self.language, searched=searched)
         except PatternError as error:
             quoted = getattr(node, "style", None) in ("'", '"')
             self.reader.note(node, f"'{source}': {error.message}", error.fix, column=error.column + quoted)
@@ -234,7 +234,7 @@ class _EntryFile:
             if source is None:
                 continue
             if source not in self.allowed:
-                pattern = self._pattern(item)
+                pattern = self._pattern(item, searched=False)
                 if pattern is None:
                     continue
                 self.allowed[source] = pattern

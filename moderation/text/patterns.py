@@ -69,25 +69,39 @@ class Block:
 
 
 class Pattern:
-    """One compiled pattern.
-
-    `spellings`: every string it matches, where they are few (else None). `blocks`: what to search for, in
-    the order of the pattern, the one at `rarest` first of all. `hints`: every match holds a character of
-    each. `longest`: characters of the longest match.
-    """
+    """One compiled pattern. Everything costly is made when it is first asked for: most of a lexicon's patterns are
+    not tried for hours, and an allow pattern is never searched for."""
 
     def __init__(self, source: str, nodes: Sequence_, language: str) -> None:
         self.source = source
         self.language = language
         self.nodes = nodes
-        self.longest = _longest(nodes)
-        self.spellings = _spell(nodes, MAX_SPELLINGS)
+
+    @cached_property
+    def longest(self) -> int:
+        """Characters of the longest match."""
+        return _longest(self.nodes)
+
+    @cached_property
+    def spellings(self) -> tuple[str, ...] | None:
+        """Every string it matches, where they are few."""
+        return _spell(self.nodes, MAX_SPELLINGS)
+
+    @cached_property
+    def _chosen(self) -> tuple[tuple[Block, ...], int, list[Node]]:
         if self.spellings is not None:
-            self.blocks: tuple[Block, ...] = (Block(_with_numerals(self.spellings), 0, 0),)
-            self.rarest, self.hints = 0, ()
-        else:
-            self.blocks, self.rarest, rest = _choose_blocks(nodes, language)
-            self.hints = tuple(h for h in map(_first_characters, rest) if h)
+            return (Block(_with_numerals(self.spellings), 0, 0),), 0, []
+        return _choose_blocks(self.nodes, self.language)
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """What to search for, in the order of the pattern."""
+        return self._chosen[0]
+
+    @property
+    def rarest(self) -> int:
+        """The index of the block that is met least often: it is looked for first of all."""
+        return self._chosen[1]
 
     @property
     def firsts(self) -> frozenset[str]:
@@ -96,17 +110,18 @@ class Pattern:
 
     @cached_property
     def regex(self) -> re.Pattern[str]:
-        """Compiled at first use: most patterns of a lexicon are not tried for hours."""
         edge = WORD_EDGE if self.language == "en" or _has_latin(self.nodes) else ""
         return re.compile(edge + _regex(self.nodes, self.language, edge) + edge)
 
     @cached_property
-    def _hint_regexes(self) -> tuple[re.Pattern[str], ...]:
-        return tuple(map(_any_of, self.hints))
+    def _hints(self) -> tuple[re.Pattern[str], ...]:
+        """Characters of which every match holds one, for each node that no block stands for."""
+        return _any_of_each(self._chosen[2])
 
     @cached_property
-    def _all_hint_regexes(self) -> tuple[re.Pattern[str], ...]:
-        return tuple(_any_of(h) for h in map(_first_characters, self.nodes) if h)
+    def _all_hints(self) -> tuple[re.Pattern[str], ...]:
+        """The same for every node."""
+        return _any_of_each(self.nodes)
 
     def find(self, text: str, start: int, end: int) -> Iterator[re.Match[str]]:
         """Matches that lie within text[start:end]; what surrounds it still counts for word edges.
@@ -114,7 +129,7 @@ class Pattern:
         The groups of each match are the gaps of the pattern, in order.
         """
         start = max(0, start)
-        if not all(hint.search(text, start, end) for hint in self._all_hint_regexes):
+        if not all(hint.search(text, start, end) for hint in self._all_hints):
             return
         # One character more, so that the word edge at `end` sees its neighbour.
         for match in self.regex.finditer(text, start, min(end + 1, len(text))):
@@ -124,7 +139,7 @@ class Pattern:
     def find_around(self, text: str, start: int, end: int, block: Block) -> re.Match[str] | None:
         """The first match that holds `text[start:end]`, which is a word of `block`."""
         first, last = max(0, start - block.before), end + block.after
-        for hint in self._hint_regexes:
+        for hint in self._hints:
             if hint.search(text, first, last) is None:
                 return None
         regex, until = self.regex, min(last + 1, len(text))
@@ -158,8 +173,9 @@ def compile_pattern(
     return pattern
 
 
-def _any_of(characters: frozenset[str]) -> re.Pattern[str]:
-    return re.compile(f"[{re.escape(''.join(sorted(characters)))}]")
+def _any_of_each(nodes: Iterable[Node]) -> tuple[re.Pattern[str], ...]:
+    firsts = filter(None, map(_first_characters, nodes))
+    return tuple(re.compile(f"[{re.escape(''.join(sorted(characters)))}]") for characters in firsts)
 
 
 def _spell(nodes: Sequence_, most: int) -> tuple[str, ...] | None:

@@ -102,13 +102,13 @@ class ScreenTextReader:
         return ScreenTextSession(self.engine, self.settings)
 
     def read_picture(self, frame: Frame) -> ScreenText:
-        """Read a listing's photo at its own size, small print too; its utterances carry no time."""
+        """Read a listing's photo at its own size, small print too; the time of its texts is the frame's."""
         try:
-            utterances, stats = self._read_picture(frame.image)
+            texts, stats = self._read_picture(frame.image)
         except Exception as error:
             logger.exception("text in a picture could not be read")
             return ScreenText((), (_warning(1, 1, None, error),), OcrStats(frames=1, failed=1))
-        return ScreenText(utterances, (), stats)
+        return ScreenText(tuple(replace(u, start_s=frame.pts_s, end_s=frame.pts_s) for u in texts), (), stats)
 
     def _read_picture(self, image: NDArray[np.uint8]) -> tuple[tuple[Utterance, ...], OcrStats]:
         height, width = image.shape[:2]

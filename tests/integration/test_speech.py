@@ -170,7 +170,7 @@ def test_the_model_alone_does_not_get_past_the_filters(recogniser: SpeechRecogni
 def test_speech_over_chords_is_still_read(real_data: Path, recogniser: SpeechRecogniser) -> None:
     audio = audio_of(real_data / "planted" / "tea_med_speech.mp4")
     music = noise("chords", audio.duration_s + 1).samples[: len(audio.samples)]
-    heard = recogniser.transcribe(Audio(audio.samples + np.float32(0.25) * music))
+    heard = recogniser.transcribe(Audio((audio.samples + 0.25 * music).astype(np.float32)))
     assert "糖尿病" in "".join(u.text for u in heard.utterances)
 
 
