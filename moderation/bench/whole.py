@@ -7,6 +7,7 @@ warm-up clip, waits for a line on standard input, scores CLIP once and prints wh
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import subprocess
 import sys
@@ -68,6 +69,7 @@ def main() -> None:
     settings = ScanSettings()
     with Scanner(settings if args.speech else replace(settings, speech=None)) as scanner:
         scanner.scan(args.warmup)
+        gc.freeze()  # as the commands do
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         sys.stdin.readline()

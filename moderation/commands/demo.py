@@ -9,12 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from tqdm import tqdm
 
-from moderation.clips.make import make_clips
-from moderation.clips.samples import demo_plans
 from moderation.commands.arguments import SubParsers, add_command
-from moderation.commands.scan import Reports, scan_each
-from moderation.commands.tables import summary_table
-from moderation.pipeline import Scanner
+from moderation.commands.scan import Reports, open_scanner, scan_each
 
 EXAMPLE = "  moderation demo --once"
 
@@ -32,11 +28,15 @@ def add_parser(commands: SubParsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from moderation.clips.make import make_clips
+    from moderation.clips.samples import demo_plans
+    from moderation.commands.tables import summary_table
+
     console = Console(highlight=False)
     plans = tqdm(demo_plans(), desc="making clips", unit="clip", disable=not sys.stderr.isatty())
     paths = make_clips(plans, args.out / "clips")
     rows, failed = [], False
-    with Scanner() as scanner:
+    with open_scanner() as scanner:
         reports = Reports(args.out / "reports", scanner)
         for path, scan in scan_each(scanner, paths, with_pictures=True):
             page = reports.add(scan, title=path.name)

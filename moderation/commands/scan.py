@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from moderation.commands.arguments import SubParsers, add_command, add_json_option, add_policy_option
-from moderation.evidence import write_snapshots
-from moderation.pipeline import Scan, Scanner
-from moderation.report import render_index, render_report
 from moderation.serialise import json_line, verdict_json
-from moderation.settings import ScanSettings
 from moderation.types import Verdict
+
+if TYPE_CHECKING:
+    from moderation.pipeline import Scan, Scanner
+    from moderation.settings import ScanSettings
 
 EXAMPLE = """  moderation scan clip.mp4 --meta clip.json --report out/
   moderation scan clips/*.mp4 --json > verdicts.jsonl"""
@@ -39,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if args.meta is not None and len(args.paths) > 1:
         sys.stderr.write("moderation scan: --meta goes with one PATH; put NAME.json beside each of several.\n")
         return 2
-    with Scanner(scan_settings(args)) as scanner:
+    with open_scanner(scan_settings(args)) as scanner:
         failed = False
         reports = Reports(args.report, scanner) if args.report else None
         for path, scan in scan_each(scanner, args.paths, args.meta, with_pictures=reports is not None):
@@ -51,8 +53,20 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def open_scanner(settings: ScanSettings | None = None) -> Scanner:
+    """A scanner with its models and policy loaded, which live as long as the command."""
+    from moderation.pipeline import Scanner
+
+    scanner = Scanner(settings)
+    # Tens of thousands of objects that never go away: collections need not walk them again and again.
+    gc.freeze()
+    return scanner
+
+
 def scan_settings(args: argparse.Namespace) -> ScanSettings:
     """The settings that the options of this command ask for."""
+    from moderation.settings import ScanSettings
+
     settings = ScanSettings(policy=args.policy)
     if args.no_speech:
         settings = replace(settings, speech=None)
@@ -91,6 +105,9 @@ class Reports:
 
     def add(self, scan: Scan, *, title: str) -> Path:
         """Write one page and its snapshots; returns the page's path."""
+        from moderation.evidence import write_snapshots
+        from moderation.report import render_report
+
         name = self._free_name(scan.verdict.id)
         page = render_report(scan.verdict, scan.evidence, self._rules, title=title)
         path = self._folder / name
@@ -102,6 +119,8 @@ class Reports:
 
     def finish(self) -> Path | None:
         """Write the index of several pages."""
+        from moderation.report import render_index
+
         if len(self._entries) < 2:
             return None
         path = self._folder / "index.html"

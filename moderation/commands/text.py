@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,7 @@ def add_parser(commands: SubParsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     scorer = TextScorer.load(args.policy)
+    gc.freeze()  # the policy lives as long as the command: collections need not walk it
     failed = False
     for item in parse_lines(sys.stdin.buffer):
         if isinstance(item, dict):
