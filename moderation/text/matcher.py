@@ -20,7 +20,7 @@ from moderation.text.rules import Found, How, sound_lookups, spelling_lookups
 from moderation.text.sound import Sounds, sounds_of
 from moderation.types import Source
 
-_BATCH_CHARACTERS = 1 << 18
+_BATCH_CHARACTERS = 1 << 19
 _SHORTEST_ACROSS_WORDS = 4
 # The most frequent characters of any Chinese sentence, which recognisers write where they are said.
 _GRAMMAR = frozenset("的了是我你他她它们在有和就不没也都说要会能可这那个些一二三两几上下里去来很更最到给把被让吗呢吧啊")

@@ -17,7 +17,7 @@ from moderation.text.syntax import Gap, Group, Literal, Node, Number, PatternErr
 
 MAX_SPELLINGS = 48  # a pattern with more is searched by its blocks
 _MAX_SET_WORDS = 2000
-_MAX_JOINED_WORDS = 100
+_MAX_JOINED_WORDS = 400
 _MOST_BLOCKS = 3
 _LONGEST_BLOCK = 3  # nodes
 _LONGEST_NUMBER = 12
@@ -251,7 +251,8 @@ def _longest_of(node: Node) -> int:
 def _choose_blocks(nodes: Sequence_, language: str) -> tuple[tuple[Block, ...], int, list[Node]]:
     """The parts to search for, in order; the index of the one that is met least often; the other nodes."""
     parts = _searchable_parts(nodes, 1, 1, _MAX_SET_WORDS) + _cores(nodes)
-    if len(parts) < 2:  # single nodes say too little: 喝 + 了 may say more
+    if len(parts) < 2 or not any(part.worth[0] for part in parts):
+        # Single nodes say too little, or what everybody says: 喝 + 了, 微信 + 账号 say more.
         parts += _searchable_parts(nodes, 2, _LONGEST_BLOCK, _MAX_JOINED_WORDS)
     parts.sort(key=lambda part: part.worth, reverse=True)
     chosen: list[_Part] = []

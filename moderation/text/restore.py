@@ -58,10 +58,14 @@ class WordRestorer:
     def _homophones(self, reading: Normalised, sounds: Sounds) -> Iterator[_Change]:
         if self._automaton is None:
             return
-        text, starts, ends = reading.text, sounds.starts, sounds.ends
-        for number, first, last in self._automaton.find_matches_as_indexes(sounds.text, overlapping=True):
-            word = self._long_words[number]
-            heard = text[starts[first] : ends[last - 1]]
+        hits = self._automaton.find_matches_as_indexes(sounds.text, overlapping=True)
+        if not hits:
+            return
+        text = reading.text
+        _, firsts, lasts = np.array(hits).T
+        begins, finishes = sounds.starts[firsts].tolist(), sounds.ends[lasts - 1].tolist()
+        for (number, first, last), begin, finish in zip(hits, begins, finishes, strict=True):
+            word, heard = self._long_words[number], text[begin:finish]
             if heard != word and any(a == b for a, b in zip(heard, word, strict=False)) and not self._knows(heard):
                 yield first, last, word
 
