@@ -35,15 +35,15 @@ def run(args: argparse.Namespace) -> int:
     console = Console(highlight=False)
     plans = tqdm(demo_plans(), desc="making clips", unit="clip", disable=not sys.stderr.isatty())
     paths = make_clips(plans, args.out / "clips")
-    rows, failed = [], False
+    verdicts, failed = [], False
     with open_scanner() as scanner:
         reports = Reports(args.out / "reports", scanner)
         for path, scan in scan_each(scanner, paths, with_pictures=True):
-            page = reports.add(scan, title=path.name)
-            rows.append((scan.verdict, page))
+            reports.add(scan, title=path.name)
+            verdicts.append(scan.verdict)
             failed |= scan.verdict.error is not None
         index = reports.finish()
-    console.print(summary_table(rows))
-    console.print(f"\nAll pages: {index.resolve().as_uri() if index else args.out}")
+    console.print(summary_table(verdicts))
+    console.print(f"\nA page of evidence for each clip: {index.resolve().as_uri() if index else args.out}")
     console.print(f"Next: moderation scan YOUR_CLIP.mp4 --report {args.out / 'mine'}")
     return 1 if failed else 0

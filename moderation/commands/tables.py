@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -25,8 +26,9 @@ def verdict_panel(verdict: Verdict, page: Path | None) -> None:
     console.print(head)
     if verdict.error:
         console.print(f"  [red]{verdict.error.code}[/red]: {escape(verdict.error.message)}")
-    if verdict.findings:
-        console.print(_findings(verdict.findings))
+    for finding in verdict.findings:
+        for line in _lines(finding):
+            console.print(line)
     for warning in verdict.warnings:
         console.print(f"  [yellow]warning[/yellow] {escape(warning)}")
     if page is not None:
@@ -34,32 +36,40 @@ def verdict_panel(verdict: Verdict, page: Path | None) -> None:
     console.print()
 
 
-def summary_table(rows: Sequence[tuple[Verdict, Path]]) -> Table:
-    """One line a clip: verdict, what was found first, the name of its page."""
-    table = Table(title=None, header_style="bold", expand=False)
-    for column in ("verdict", "clip", "evidence", "page"):
-        table.add_column(column, overflow="fold")
-    for verdict, page in rows:
+def summary_table(verdicts: Sequence[Verdict]) -> Table:
+    """A clip a block: its verdict, and a row for each label with the first moment and words that speak for it."""
+    table = Table(box=SIMPLE_HEAD, header_style="dim", padding=(0, 1), pad_edge=False)
+    for column in ("verdict", "clip", "label", "at"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("words", overflow="fold")
+    for verdict in verdicts:
         outcome = verdict.suggestion.value if verdict.suggestion else "error"
-        words = [f"{f.label} {_when(f)}: {_quote(f)}" for f in verdict.findings[:3]]
-        if len(verdict.findings) > 3:
-            words.append(f"and {len(verdict.findings) - 3} more")
-        evidence = "\n".join(words) or (verdict.error.code if verdict.error else "–")
-        badge = Text(f" {outcome.upper()} ", style=STYLES.get(outcome, ""))
-        table.add_row(badge, Path(verdict.path).name, Text(evidence), page.name)
+        by_label: dict[str, list[Finding]] = {}
+        for finding in verdict.findings:
+            by_label.setdefault(finding.label, []).append(finding)
+        head = (Text(f" {outcome.upper()} ", style=STYLES.get(outcome, "")), Path(verdict.path).name)
+        rows = [_row(label, found) for label, found in by_label.items()]
+        for number, row in enumerate(rows or [(verdict.error.code if verdict.error else "", "", Text())]):
+            table.add_row(*(head if number == 0 else ("", "")), *row, end_section=number >= len(rows) - 1)
     return table
 
 
-def _findings(findings: Sequence[Finding]) -> Table:
-    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 2))
-    for column in ("action", "label", "time", "source", "words", "read as", "law"):
-        table.add_column(column, overflow="fold")
-    for f in findings:
-        colour = "red" if f.action.value == "block" else "yellow"
-        table.add_row(
-            Text(f.action.value, style=colour), f.label, _when(f), f.source, _marked(f), f.normalised or "", f.basis
-        )
-    return table
+def _row(label: str, found: Sequence[Finding]) -> tuple[str, str, Text]:
+    first = found[0]
+    name = f"{label} ×{len(found)}" if len(found) > 1 else label
+    return name, clock(first.start_s) if first.start_s is not None else first.source, Text(_quote(first))
+
+
+def _lines(finding: Finding) -> Iterator[Text]:
+    """A finding as people read it: what and when, the words with the offending ones marked, the law."""
+    colour = "red" if finding.action.value == "block" else "yellow"
+    what = Text.assemble(("  " + finding.action.value.ljust(7), f"bold {colour}"), (finding.label, "bold"))
+    yield what.append(f"  {_when(finding)} {finding.source}".rstrip(), style="dim")
+    words = Text("         ").append_text(_marked(finding))
+    if finding.normalised and finding.normalised not in (finding.text or ""):
+        words.append(f"  → {finding.normalised}", style="dim")
+    yield words
+    yield Text(f"         {finding.basis}", style="dim")
 
 
 def _when(finding: Finding) -> str:
