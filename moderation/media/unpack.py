@@ -100,13 +100,16 @@ def sound(message: Message) -> tuple[int, NDArray[np.float32]]:
 
 
 def joined(pieces: list[tuple[int, NDArray[np.float32]]], rate: int, most: int) -> Audio | None:
-    """Lay the pieces on one time line of at most `most` samples; holes are silence."""
+    """Lay the pieces on one time line of at most `most` samples; holes are silence. Empties `pieces` on the way, so
+    that an hour of sound is not held twice."""
     if not pieces:
         return None
     first = pieces[0][0]
     total = min(most, max(at + len(samples) for at, samples in pieces) - first)
     track = np.zeros(total, np.float32)
-    for at, samples in pieces:
+    pieces.reverse()
+    while pieces:
+        at, samples = pieces.pop()
         part = samples[: max(0, total - (at - first))]
         if at >= first and len(part):
             track[at - first : at - first + len(part)] = part

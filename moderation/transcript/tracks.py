@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -22,6 +22,7 @@ _SAME_LEVEL = 60
 SURELY_KEPT, HARDLY_KEPT = 0.92, 0.5
 # A piece with fewer stroke pixels than this has nothing to compare.
 _STROKES_LEAST = 12
+_NO_PICTURE = np.empty((0, 0), np.uint8)
 # A line that comes back within this time never went: two samples of the default second, and a little.
 _LOST_S = 2.1
 
@@ -109,8 +110,9 @@ class Track:
         return max(start, 0.0), end
 
     def ended(self, at_s: float) -> Track:
-        """The same line, known to be gone at this time."""
+        """The same line, known to be gone at this time; its pictures are let go: an hour has thousands of lines."""
         self.after_s = at_s
+        self.mark = replace(self.mark, grey=_NO_PICTURE, strokes=_NO_PICTURE.astype(bool))
         return self
 
 
