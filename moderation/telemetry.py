@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import sys
@@ -46,6 +47,17 @@ class Stopwatch:
 
     def timings(self) -> dict[str, float]:
         return {**self._spent, "total": self.elapsed()}
+
+
+def settle_memory() -> None:
+    """Call once when policy and models are loaded and will live as long as the process.
+
+    They are hundreds of thousands of objects: frozen, collections walk them no more, and collections themselves become
+    rarer, because texts and findings hold no cycles. Worth a tenth of the time of reading texts.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
 
 
 class JsonFormatter(logging.Formatter):

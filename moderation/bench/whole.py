@@ -7,7 +7,6 @@ warm-up clip, waits for a line on standard input, scores CLIP once and prints wh
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import subprocess
 import sys
@@ -60,6 +59,7 @@ def main() -> None:
     """The measured process."""
     from moderation.pipeline import Scanner
     from moderation.settings import ScanSettings
+    from moderation.telemetry import settle_memory
 
     parser = argparse.ArgumentParser()
     parser.add_argument("clip", type=Path)
@@ -69,7 +69,7 @@ def main() -> None:
     settings = ScanSettings()
     with Scanner(settings if args.speech else replace(settings, speech=None)) as scanner:
         scanner.scan(args.warmup)
-        gc.freeze()  # as the commands do
+        settle_memory()
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         sys.stdin.readline()

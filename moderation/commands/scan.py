@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -14,6 +13,7 @@ from tqdm import tqdm
 
 from moderation.commands.arguments import SubParsers, add_command, add_json_option, add_policy_option
 from moderation.serialise import json_line, verdict_json
+from moderation.telemetry import settle_memory
 from moderation.types import Verdict
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ def open_scanner(settings: ScanSettings | None = None) -> Scanner:
     from moderation.pipeline import Scanner
 
     scanner = Scanner(settings)
-    # Tens of thousands of objects that never go away: collections need not walk them again and again.
-    gc.freeze()
+    settle_memory()
     return scanner
 
 

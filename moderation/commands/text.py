@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -13,6 +12,7 @@ from moderation.commands.arguments import SubParsers, add_command, add_json_opti
 from moderation.errors import TextInputError
 from moderation.scoring import TextRequest, TextScore, TextScorer
 from moderation.serialise import json_line
+from moderation.telemetry import settle_memory
 from moderation.types import CATEGORIES, Source
 
 EXAMPLE = """  echo 喝了它糖尿病都能好 | moderation text
@@ -28,7 +28,7 @@ def add_parser(commands: SubParsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     scorer = TextScorer.load(args.policy)
-    gc.freeze()  # the policy lives as long as the command: collections need not walk it
+    settle_memory()
     failed = False
     for item in parse_lines(sys.stdin.buffer):
         if isinstance(item, dict):

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 
 import ahocorasick_rs
 import numpy as np
+from numpy.typing import NDArray
 
 from moderation.text.lexicon import Lexicon
 from moderation.text.normalise import Normalised
@@ -37,6 +38,9 @@ class WordRestorer:
         self._known = frozenset(spoken)
         long_words = sorted(w for w in set_words if len(w) >= _SHORTEST_HOMOPHONE)
         self._long_words = long_words
+        self._long_lengths = np.array([len(w) for w in long_words], np.int64)
+        width = max(map(len, long_words), default=0)
+        self._long_codes = np.array([[ord(c) for c in w.ljust(width, "\0")] for w in long_words], np.uint32)
         sounds = [sound_spellings(w)[0] for w in long_words]
         self._automaton = ahocorasick_rs.AhoCorasick(sounds, store_patterns=False) if sounds else None
 
@@ -61,13 +65,29 @@ class WordRestorer:
         hits = self._automaton.find_matches_as_indexes(sounds.text, overlapping=True)
         if not hits:
             return
+        flat = np.fromiter(itertools.chain.from_iterable(hits), dtype=np.int64, count=3 * len(hits))
+        numbers, firsts, lasts = flat.reshape(-1, 3).T
+        begins, finishes = sounds.starts[firsts], sounds.ends[lasts - 1]
         text = reading.text
-        _, firsts, lasts = np.array(hits).T
-        begins, finishes = sounds.starts[firsts].tolist(), sounds.ends[lasts - 1].tolist()
-        for (number, first, last), begin, finish in zip(hits, begins, finishes, strict=True):
-            word, heard = self._long_words[number], text[begin:finish]
-            if heard != word and any(a == b for a, b in zip(heard, word, strict=False)) and not self._knows(heard):
-                yield first, last, word
+        for at in np.flatnonzero(~self._is_spelt(reading, numbers, begins, finishes)).tolist():
+            word, heard = self._long_words[numbers[at]], text[begins[at] : finishes[at]]
+            if any(a == b for a, b in zip(heard, word, strict=False)) and not self._knows(heard):
+                yield int(firsts[at]), int(lasts[at]), word
+
+    def _is_spelt(
+        self,
+        reading: Normalised,
+        numbers: NDArray[np.int64],
+        begins: NDArray[np.int32],
+        finishes: NDArray[np.int32],
+    ) -> NDArray[np.bool_]:
+        """Which words stand at their places as they are spelt; nearly all do, so this is decided for all at once."""
+        width = self._long_codes.shape[1]
+        codes = np.append(reading.codes, np.zeros(width, np.uint32))
+        lengths = self._long_lengths[numbers]
+        same = codes[begins[:, None] + np.arange(width)] == self._long_codes[numbers]
+        beyond = np.arange(width) >= lengths[:, None]
+        return (finishes - begins == lengths) & (same | beyond).all(axis=1)
 
     def _knows(self, heard: str) -> bool:
         """Whether what is written holds a word of the lexicon as it stands (卫星 in 卫星号)."""
