@@ -122,8 +122,9 @@ class TermMatcher:
     def _spelled(self, reading: Normalised) -> Iterator[Found]:
         text = reading.text
         for rule, starts, ends in self._spelling.candidates(text):
+            at = rule.at
             for start, end in zip(starts, ends, strict=True):
-                found = rule.at(text, start, end)
+                found = at(text, start, end)
                 if found is not None:
                     yield found
 

@@ -129,8 +129,9 @@ class Pattern:
         The groups of each match are the gaps of the pattern, in order.
         """
         start = max(0, start)
-        if not all(hint.search(text, start, end) for hint in self._all_hints):
-            return
+        for hint in self._all_hints:
+            if hint.search(text, start, end) is None:
+                return
         # One character more, so that the word edge at `end` sees its neighbour.
         for match in self.regex.finditer(text, start, min(end + 1, len(text))):
             if match.start() < match.end() <= end:
