@@ -96,7 +96,7 @@ class Guard:
     """One reason to let a match go; `guards.yaml` says what each look means.
 
     It holds where any of `before`, `after`, `around`, `covers` or all of `sentence` are found, and none
-    of the three `unless`.
+    of the three `unless`. `triggers`: a sentence without any of these characters holds none of them (empty: unknown).
     """
 
     name: str
@@ -115,6 +115,7 @@ class Guard:
     unless_next: Look
     drops: tuple[Example, ...]
     keeps: tuple[Example, ...]
+    triggers: frozenset[str] = frozenset()
 
     def holds(self, hit: Hit, place: Place) -> bool:
         """Whether the guard lets the hit go."""
@@ -185,9 +186,14 @@ class Guards:
         tries the exemptions only.
         """
         place: Place | None = None
+        characters: frozenset[str] = frozenset()
         for guard in self.guards:
             if label in guard.labels and source in guard.sources and (general or guard.exemption):
-                place = place or self.place(hit, breaks)
+                if place is None:
+                    place = self.place(hit, breaks)
+                    characters = frozenset(hit.text[place.sentence_start : place.sentence_end])
+                if guard.triggers and guard.triggers.isdisjoint(characters):
+                    continue
                 if guard.holds(hit, place):
                     return guard
         return None
@@ -261,7 +267,7 @@ class _GuardFile:
         reach = self.reader.whole(fields, "reach", default=2, low=0, high=40)
         labels = self.reader.choices(fields.get("labels"), TEXT_LABELS, "label") or TEXT_LABELS
         sources = self.reader.choices(fields.get("sources"), get_args(Source), "source") or get_args(Source)
-        return Guard(
+        guard = Guard(
             name=name,
             why=self.reader.text(fields["why"]) or "",
             basis=(self.reader.text(fields["basis"]) or "") if "basis" in fields else "",
@@ -279,6 +285,9 @@ class _GuardFile:
             drops=self._examples(fields["drops"]),
             keeps=self._examples(fields["keeps"]),
         )
+        looks = [guard.before, guard.after, guard.around, guard.covers, *guard.sentence]
+        known = all(look.firsts for look in looks)
+        return replace(guard, triggers=frozenset().union(*(look.firsts for look in looks)) if known else frozenset())
 
     def _union(self, node: yaml.Node | None, tail: str = "") -> Look:
         """One look for a list of patterns; it finds nothing for an empty list."""

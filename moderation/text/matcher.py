@@ -106,9 +106,7 @@ class TermMatcher:
     def _read(self, text: str) -> tuple[Normalised, tuple[Sounds, Sounds]]:
         """The reading with the lexicon's words restored, and how it sounds by usual and second readings."""
         reading = normalise(text)
-        sounds = sounds_of(reading)
-        restored = self._restorer.restore(reading, sounds[0])
-        return (reading, sounds) if restored is reading else (restored, sounds_of(restored))
+        return self._restorer.restore(reading, sounds_of(reading))
 
     def _hits(self, reading: Normalised, sounds: Sequence[Sounds]) -> Iterator[Found]:
         """Everything found, each entry once at each place."""

@@ -44,11 +44,18 @@ class WordRestorer:
         sounds = [sound_spellings(w)[0] for w in long_words]
         self._automaton = ahocorasick_rs.AhoCorasick(sounds, store_patterns=False) if sounds else None
 
-    def restore(self, reading: Normalised, sounds: Sounds) -> Normalised:
-        """The reading with such words spelt out, `reading` itself where there are none."""
-        changes = sorted(self._pinyin(reading, sounds), key=lambda c: c[0] - c[1])
-        changes += self._homophones(reading, sounds)
-        return _apply(reading, sounds, changes) if changes else reading
+    def restore(self, reading: Normalised, sounds: tuple[Sounds, Sounds]) -> tuple[Normalised, tuple[Sounds, Sounds]]:
+        """The reading with such words spelt out and its sounds, both as given where there are none.
+
+        The sounds stay what they were, since a word is put back for its sound; only their places move.
+        """
+        usual, second = sounds
+        changes = sorted(self._pinyin(reading, usual), key=lambda c: c[0] - c[1])
+        changes += self._homophones(reading, usual)
+        if not changes:
+            return reading, sounds
+        restored, moved = _apply(reading, usual, changes)
+        return restored, (usual.moved(moved), second.moved(moved))
 
     def _pinyin(self, reading: Normalised, sounds: Sounds) -> Iterator[_Change]:
         """Words that hold at least one syllable in latin letters."""
@@ -109,8 +116,11 @@ def _same_where_han(reading: Normalised, sounds: Sounds, first: int, last: int, 
     return written > 0 or len(word) >= _SHORTEST_HOMOPHONE
 
 
-def _apply(reading: Normalised, sounds: Sounds, changes: Iterable[_Change]) -> Normalised:
-    """Write the words over what stands there; the first change wins where two overlap."""
+def _apply(reading: Normalised, sounds: Sounds, changes: Iterable[_Change]) -> tuple[Normalised, NDArray[np.int32]]:
+    """Write the words over what stands there; the first change wins where two overlap.
+
+    Also says where each index of the old text lies in the new one, its end included: int32 (length + 1,).
+    """
     codes, starts, ends = reading.codes.copy(), reading.starts.copy(), reading.ends.copy()
     keep = np.ones(len(codes), dtype=bool)
     restored = np.zeros(len(codes), dtype=bool)
@@ -124,15 +134,16 @@ def _apply(reading: Normalised, sounds: Sounds, changes: Iterable[_Change]) -> N
             ends[at] = reading.ends[to - 1]
             keep[at + 1 : to] = False
         restored[begin:end] = True
-    new_index = np.cumsum(keep) - keep
-    return Normalised(
+    moved = np.concatenate(([0], np.cumsum(keep))).astype(np.int32)
+    new = Normalised(
         original=reading.original,
         text=codes[keep].astype("<u4").tobytes().decode("utf-32-le"),
         starts=starts[keep],
         ends=ends[keep],
-        breaks=new_index[reading.breaks].astype(np.int32),
+        breaks=moved[reading.breaks],
         restored=np.flatnonzero(restored[keep]).astype(np.int32),
     )
+    return new, moved
 
 
 def _is_han(word: str) -> bool:

@@ -52,6 +52,10 @@ class Sounds:
     ends: NDArray[np.int32]
     spelled: tuple[int, ...] = ()
 
+    def moved(self, index: NDArray[np.int32]) -> Sounds:
+        """The same sounds of a reading in which `index[i]` is the place of what stood at i."""
+        return Sounds(self.text, index[self.starts], index[self.ends], self.spelled)
+
 
 def near_sound(syllable: str, *, regional: bool = False) -> str:
     """The syllable with merged initials and finals: zhang → zan. `regional` also merges h/f and r/l."""

@@ -77,12 +77,16 @@ def restorer(tmp_path: Path) -> WordRestorer:
 )
 def test_words_written_by_sound_are_put_back(restorer: WordRestorer, written: str, restored: str) -> None:
     reading = normalise(written)
-    assert restorer.restore(reading, sounds_of(reading)[0]).text == restored
+    assert restorer.restore(reading, sounds_of(reading))[0].text == restored
 
 
 def test_a_restored_word_keeps_its_place(restorer: WordRestorer) -> None:
     reading = normalise("喝了tangniao病就好")
-    after = restorer.restore(reading, sounds_of(reading)[0])
+    after, sounds = restorer.restore(reading, sounds_of(reading))
     start = after.text.index("糖尿病")
     assert after.original[slice(*after.span(start, start + 3))] == "tangniao病"
     assert after.restored.tolist() == [2, 3, 4]
+    fresh = sounds_of(after)[0]
+    assert sounds[0].text == fresh.text
+    assert sounds[0].starts.tolist() == fresh.starts.tolist()
+    assert sounds[0].ends.tolist() == fresh.ends.tolist()
