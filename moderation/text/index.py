@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 RuleT = TypeVar("RuleT")
+# Farther than any text reaches.
+_BEYOND = 1 << 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,8 @@ class Index(Generic[RuleT]):
         if not hits:
             return
         places = self._by_group(np.fromiter(chain.from_iterable(hits), dtype=np.int64, count=3 * len(hits)))
-        for group, (starts, ends) in places.items():
+        for group, (all_starts, all_ends) in places.items():
+            starts, ends = all_starts[:-1], all_ends[:-1]
             for rule, needs in self._by_first.get(group, ()):
                 if any(need[0] not in places for need in needs):
                     continue
@@ -84,7 +87,8 @@ class Index(Generic[RuleT]):
         return self._groups.setdefault(words, len(self._groups))
 
     def _by_group(self, flat_hits: NDArray[np.int64]) -> dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Group → starts and ends of its words, sorted by start."""
+        """Group → starts and ends of its words, sorted by start; the last of each is `_BEYOND`, so that a search
+        among them always ends at one."""
         numbers, starts, ends = flat_hits.reshape(-1, 3).T
         counts = self._counts[numbers]
         hit = np.repeat(np.arange(len(numbers)), counts)
@@ -92,12 +96,18 @@ class Index(Generic[RuleT]):
         groups = self._flat[self._offsets[numbers][hit] + within]
         # Two stable sorts: hits come almost in order of their start, and groups are few enough for a radix sort.
         hit = hit[by_start := np.argsort(starts[hit], kind="stable")]
-        order = np.argsort(groups[by_start].astype(self._group_type), kind="stable")
-        groups, hit = groups[by_start][order], hit[order]
-        edges = np.flatnonzero(np.diff(groups)) + 1
-        firsts = [0, *edges.tolist()]
-        lasts = [*edges.tolist(), len(groups)]
-        return {int(groups[a]): (starts[hit[a:b]], ends[hit[a:b]]) for a, b in zip(firsts, lasts, strict=True)}
+        every = np.arange(len(self._groups))
+        groups = np.concatenate((groups[by_start], every)).astype(self._group_type)
+        order = np.argsort(groups, kind="stable")
+        beyond = np.full(len(every), _BEYOND)
+        starts, ends = np.concatenate((starts[hit], beyond))[order], np.concatenate((ends[hit], beyond))[order]
+        lasts = np.cumsum(np.bincount(groups, minlength=len(every))).tolist()
+        firsts = [0, *lasts[:-1]]
+        return {
+            group: (starts[first:last], ends[first:last])
+            for group, (first, last) in enumerate(zip(firsts, lasts, strict=True))
+            if last - first > 1
+        }
 
 
 def _near(
@@ -111,8 +121,7 @@ def _near(
     for group, before, after in needs:
         there = places[group][0]
         here, until = (starts, ends) if near is None else (starts[near], ends[near])
-        at = np.searchsorted(there, here - before)
-        ok = np.flatnonzero((at < len(there)) & (there[np.minimum(at, len(there) - 1)] <= until + after))
+        ok = np.flatnonzero(there[np.searchsorted(there, here - before)] <= until + after)
         near = ok if near is None else near[ok]
         if not near.size:
             break

@@ -219,6 +219,8 @@ class _Judge:
 
 def _strongest(matches: list[TermMatch]) -> tuple[tuple[TermMatch, ...], tuple[Dropped, ...]]:
     """Of overlapping matches of one label the strongest, then the longest; the rest as dropped."""
+    if len(matches) < 2:
+        return tuple(matches), ()
     ranked = sorted(matches, key=lambda m: (m.strength != "block", m.start - m.end, m.start))
     kept: list[TermMatch] = []
     dropped: list[Dropped] = []
