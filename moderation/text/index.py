@@ -96,16 +96,19 @@ class Index(Generic[RuleT]):
         groups = self._flat[self._offsets[numbers][hit] + within]
         # Two stable sorts: hits come almost in order of their start, and groups are few enough for a radix sort.
         hit = hit[by_start := np.argsort(starts[hit], kind="stable")]
-        every = np.arange(len(self._groups))
+        # Of many lines nearly all groups are met, and need no looking up.
+        if len(groups) < len(self._groups):
+            every, counts = np.unique(groups, return_counts=True)
+        else:
+            every, counts = np.arange(len(self._groups)), np.bincount(groups, minlength=len(self._groups))
         groups = np.concatenate((groups[by_start], every)).astype(self._group_type)
         order = np.argsort(groups, kind="stable")
         beyond = np.full(len(every), _BEYOND)
         starts, ends = np.concatenate((starts[hit], beyond))[order], np.concatenate((ends[hit], beyond))[order]
-        lasts = np.cumsum(np.bincount(groups, minlength=len(every))).tolist()
-        firsts = [0, *lasts[:-1]]
+        lasts = np.cumsum(counts + 1).tolist()
         return {
             group: (starts[first:last], ends[first:last])
-            for group, (first, last) in enumerate(zip(firsts, lasts, strict=True))
+            for group, first, last in zip(every.tolist(), [0, *lasts[:-1]], lasts, strict=True)
             if last - first > 1
         }
 
