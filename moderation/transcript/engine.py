@@ -8,7 +8,6 @@ rapidocr's constants; a test holds both to the same text.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import importlib.util
 import logging
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moderation.errors import MissingDependencyError, ModelError
+from moderation.transcript.weights import file_sha256
 
 if TYPE_CHECKING:
     from cv2.typing import MatLike
@@ -186,8 +186,7 @@ def _verify(file: ModelFileInfo) -> None:
         raise ModelError(
             f"{file.path}: the OCR model is missing. Reinstall rapidocr: pip install --force-reinstall rapidocr"
         )
-    with file.path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    found = file_sha256(file.path)
     if found != file.sha256:
         raise ModelError(
             f"{file.path}: SHA-256 {found} is not the expected {file.sha256}. Install the rapidocr version that "
