@@ -93,3 +93,7 @@ class ModelError(ModerationError):
 
 class MissingDependencyError(ModelError):
     """An optional package is not installed; the message carries the install line."""
+
+
+class BundleError(ModelError):
+    """A bundle of a trained model is missing, incomplete, or not what its manifest says."""
