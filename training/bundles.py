@@ -83,7 +83,8 @@ def write_bundle(trained: Trained, config: TextTraining, folder: Path) -> Path:
             "calibration": {
                 "items": len(trained.calibration),
                 **_at_thresholds(logits, trained.calibration, report.labels),
-                "review_intervals": report.review_intervals,
+                "review_threshold": report.labels[0].thresholds.review,
+                "review_interval": report.review_interval,
                 "block_guarantee": report.block_guarantee,
                 "parity": parity,
                 "int8_cost": _int8_cost(trained, logits, report.labels),

@@ -116,9 +116,9 @@ def _calibration(calibration: Mapping[str, Any]) -> str:
     cost, guarantee = calibration["int8_cost"], calibration["block_guarantee"]
     lines = [
         f"## Calibration and thresholds\n\n{calibration['items']} items that trained nothing set Platt scaling and thresholds.\n",
-        "| label | review threshold (90% interval) |\n|---|---|",
+        f"Review from {calibration['review_threshold']:.3f} (90% interval {calibration['review_interval'][0]:.3f} to "
+        f"{calibration['review_interval'][1]:.3f}), for every label.",
     ]
-    lines += [f"| {label} | {low:.3f} – {high:.3f} |" for label, (low, high) in calibration["review_intervals"].items()]
     if guarantee:
         lines.append(
             f"\nBlock from {guarantee['threshold']:.3f}: with {_percent(guarantee['confidence'])} confidence at most "

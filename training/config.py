@@ -79,7 +79,7 @@ class TextTraining(_Strict):
     }  # fmt: skip
     # Review: at most this share of ordinary copy, and of copy that resembles a violation, is flagged for any label.
     review_false_positives: Share = 0.01
-    contrast_false_positives: Share = 0.035
+    contrast_false_positives: Share = 0.04
     # Block: this precision where this share of texts violates.
     block_precision: Share = 0.95
     prevalence: Positive = 0.01
