@@ -50,7 +50,11 @@ HALF_MODEL = "model_fp16.onnx"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
-    """What a run ends with. `float_logits` (n, K): the model's own logits of the calibration items, before int8."""
+    """What a run ends with. `float_logits` (n, K): the model's own logits of the calibration items, before int8.
+
+    `held_out`: ids of the corpus's items that trained nothing, by what they were for; whoever goes on from the bundle
+    must know them.
+    """
 
     model: TorchClassifier
     tokenizer: Tokenizer
@@ -59,6 +63,7 @@ class Trained:
     calibration: Sequence[Example]
     float_logits: Floats
     origin: Mapping[str, str]
+    held_out: Mapping[str, Sequence[str]]
     history: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -92,6 +97,7 @@ def write_bundle(trained: Trained, config: TextTraining, folder: Path) -> Path:
             **trained.history,
         }
         training = {**trained.origin, "commit": _commit(), "config": config.model_dump(mode="json")}
+        training["held_out"] = {name: sorted(ids) for name, ids in trained.held_out.items()}
         write_card(draft / CARD, config.name, training, metrics)
         write_manifest(draft, config.name, training, metrics)
         if folder.exists():

@@ -38,7 +38,7 @@ def write_card(path: Path, name: str, training: Mapping[str, Any], metrics: Mapp
 
 
 def _origin(training: Mapping[str, Any]) -> str:
-    rows = "\n".join(f"- {key}: `{value}`" for key, value in training.items() if key != "config")
+    rows = "\n".join(f"- {key}: `{value}`" for key, value in training.items() if key not in {"config", "held_out"})
     settings = training.get("config", {})
     stages = "; ".join(
         f"{s['epochs']} epochs at {s['learning_rate']:g}" + (f", layers {s['keep_layers']}" if s["keep_layers"] else "")

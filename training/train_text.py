@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.text import TextClassifier, shallower
-from moderation.inference.bundle import PREPROCESSOR, TOKENIZER, open_bundle
+from moderation.inference.bundle import PREPROCESSOR, TOKENIZER, Bundle, open_bundle
 from moderation.inference.preprocess import TextPreprocessor, TextPreprocessorConfig
 from moderation.policy.load import Policy
 from moderation.types import TEXT_LABELS
@@ -50,6 +50,11 @@ class Parts:
     development: Sequence[Example]
     calibration: Sequence[Example]
 
+    @property
+    def held_out(self) -> dict[str, list[str]]:
+        """Ids of what is not trained on."""
+        return {name: [e.id for e in getattr(self, name)] for name in ("development", "calibration")}
+
 
 def train(config: TextTraining, out: Path, command: str = "") -> Path:
     """The whole way from a pretrained encoder and the corpus to a bundle in `out/bundle`; returns its folder."""
@@ -70,6 +75,7 @@ def train(config: TextTraining, out: Path, command: str = "") -> Path:
     trained = Trained(
         model, encoder.tokenizer(), reading, TEXT_LABELS, parts.calibration,
         float_logits=predict(model, batcher, parts.calibration),
+        held_out=parts.held_out,
         origin={"encoder": encoder.name, "data": f"training/corpus, sha256:{corpus_hash()}", "command": command},
     )  # fmt: skip
     return write_bundle(trained, config, out / "bundle")
@@ -86,7 +92,7 @@ def train_on(bundle: Path, config: TextTraining, examples: Sequence[Example], ou
     labels = model.config.labels
     data = hashlib.sha256("\n".join(sorted(f"{e.text}\0{sorted(e.labels)}" for e in examples)).encode()).hexdigest()
     _claim(out, config, f"{opened.digest} {data}")
-    own, corpus = _split(config, examples), _split(config, load_training())
+    own, corpus = _split(config, examples), _split_as_before(config, opened, load_training())
     reading = opened.read(PREPROCESSOR, TextPreprocessorConfig)
     preprocessor = TextPreprocessor(opened.file(TOKENIZER), reading)
     batcher = Batcher(preprocessor, labels, config)
@@ -99,6 +105,7 @@ def train_on(bundle: Path, config: TextTraining, examples: Sequence[Example], ou
     trained = Trained(
         model, preprocessor.tokenizer, reading, labels, held_out,
         float_logits=predict(model, batcher, held_out),
+        held_out=corpus.held_out,
         origin={"bundle": opened.version, "data": f"own, sha256:{data}", "command": command},
         history={"before_after": compare(before, after, own.calibration, labels)},
     )  # fmt: skip
@@ -142,6 +149,18 @@ def _split(config: TextTraining, examples: Sequence[Example]) -> Parts:
             "Add rows, or give related rows fewer common groups."
         )
     return parts
+
+
+def _split_as_before(config: TextTraining, bundle: Bundle, corpus: Sequence[Example]) -> Parts:
+    """The corpus as the bundle's own run split it: what that trained on can calibrate nothing any more."""
+    held_out = bundle.manifest.training.get("held_out")
+    if not held_out:
+        return _split(config, corpus)
+    purpose = {identity: name for name, ids in held_out.items() for identity in ids}
+    parts: dict[str, list[Example]] = {"training": [], "development": [], "calibration": []}
+    for example in corpus:
+        parts[purpose.get(example.id, "training")].append(example)
+    return Parts(**parts)
 
 
 def _lexicon_share(config: TextTraining, items: int) -> list[Example]:
