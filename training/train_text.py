@@ -12,7 +12,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from moderation.types import TEXT_LABELS
 from training.batches import Batcher
 from training.bundles import Trained, restore_bundle, write_bundle
 from training.config import TextTraining
-from training.corpus import corpus_hash, load_training
+from training.corpus import corpus_hash, load_calibration, load_training
 from training.duplicates import split
 from training.encoders import load_encoder, prune
 from training.errors import DataError, TrainingError
@@ -60,7 +60,7 @@ def train(config: TextTraining, out: Path, command: str = "") -> Path:
     """The whole way from a pretrained encoder and the corpus to a bundle in `out/bundle`; returns its folder."""
     examples = load_training()
     _claim(out, config, corpus_hash())
-    parts = _split(config, examples)
+    parts = _with_more_ordinary(_split(config, examples))
     encoder = prune(load_encoder(config.encoder), (e.text for e in examples))
     reading = TextPreprocessorConfig(
         max_tokens=config.max_tokens, overlap=config.overlap, categories=config.categories, sources=config.sources
@@ -92,7 +92,8 @@ def train_on(bundle: Path, config: TextTraining, examples: Sequence[Example], ou
     labels = model.config.labels
     data = hashlib.sha256("\n".join(sorted(f"{e.text}\0{sorted(e.labels)}" for e in examples)).encode()).hexdigest()
     _claim(out, config, f"{opened.digest} {data}")
-    own, corpus = _split(config, examples), _split_as_before(config, opened, load_training())
+    own = _split(config, examples)
+    corpus = _with_more_ordinary(_split_as_before(config, opened, load_training()))
     reading = opened.read(PREPROCESSOR, TextPreprocessorConfig)
     preprocessor = TextPreprocessor(opened.file(TOKENIZER), reading)
     batcher = Batcher(preprocessor, labels, config)
@@ -161,6 +162,11 @@ def _split_as_before(config: TextTraining, bundle: Bundle, corpus: Sequence[Exam
     for example in corpus:
         parts[purpose.get(example.id, "training")].append(example)
     return Parts(**parts)
+
+
+def _with_more_ordinary(parts: Parts) -> Parts:
+    """With the ordinary copy that is only for calibration: one in a hundred flagged takes hundreds to be seen."""
+    return replace(parts, calibration=[*parts.calibration, *load_calibration()])
 
 
 def _lexicon_share(config: TextTraining, items: int) -> list[Example]:
