@@ -1,8 +1,9 @@
 """The text classifier: a BERT encoder whose tokens vote for labels, so that a score comes with its evidence.
 
-Each token votes twice for each label: as evidence (is this word part of the claim?), pooled by a smooth maximum, and as
-context (what is the text about?), pooled by the mean, which is how the E5 encoders were trained to be read. The
-goods' category and the text's source are added to every input embedding, as segment embeddings are (Devlin et al. 2019).
+Each token votes twice for each label: as evidence (is this word part of the claim?), pooled by a smooth maximum, and
+as context (what is the text about?), pooled by the mean, which is how the E5 encoders were trained to be read. The
+goods' category and the text's source are added to every input embedding, as segment embeddings are (Devlin et al.
+2019).
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from moderation.errors import BundleError
+from moderation.inference.bundle import MANIFEST, read_manifest, shipped_bundle
 from moderation.transcript.weights import (
     MODEL_FILE,
     MODEL_NAME,
@@ -66,7 +68,8 @@ def installed_models() -> list[ModelFile]:
     from moderation.transcript.engine import model_files
 
     ocr = importlib.metadata.version("rapidocr")
-    return [*(_ocr_file(info, ocr) for info in model_files()), _speech_file(locate_packaged_parts())]
+    text = _bundle_files("text", shipped_bundle("text"))
+    return [*(_ocr_file(info, ocr) for info in model_files()), *text, _speech_file(locate_packaged_parts())]
 
 
 def _ocr_file(info: ModelFileInfo, version: str) -> ModelFile:
@@ -80,6 +83,29 @@ def _ocr_file(info: ModelFileInfo, version: str) -> ModelFile:
         sha256=file_sha256(info.path) if there else None,
         expected=info.sha256,
     )
+
+
+def _bundle_files(model: str, folder: Path | None) -> list[ModelFile]:
+    """Every file that a bundle's manifest lists; where that is unreadable, one file that does not match."""
+    if folder is None:
+        return [ModelFile(model, "", "", None, 0, None, None)]
+    try:
+        manifest = read_manifest(folder)
+    except BundleError:
+        return [ModelFile(model, folder.name, MANIFEST, folder, 0, "unreadable", None)]
+    return [
+        ModelFile(
+            model=model,
+            version=manifest.name,
+            name=name,
+            path=path if path.is_file() else None,
+            size=path.stat().st_size if path.is_file() else 0,
+            sha256=file_sha256(path) if path.is_file() else None,
+            expected=expected,
+        )
+        for name, expected in manifest.files.items()
+        for path in [folder / name]
+    ]
 
 
 def _speech_file(packaged: PackagedParts | None) -> ModelFile:

@@ -1,6 +1,6 @@
 """Read this first: one video in, one verdict out.
 
-    open ─► watch (frames: text on screen, codes) ─► listen (speech) ─► read (terms) ─► decide ─► photograph
+    open ─► watch (frames: text on screen, codes) ─► listen (speech) ─► read (terms, meaning) ─► decide ─► photograph
 
 Each step is a room of its own; this page only passes their results on. Whatever could not be read becomes a
 warning, because silence is never reported as clean.
@@ -21,12 +21,14 @@ from moderation.media import DecoderPool, Media, open_media
 from moderation.metadata import VideoMetadata, load_metadata
 from moderation.policy.brands import BrandWords, brand_findings
 from moderation.policy.codes import code_findings
-from moderation.policy.decide import label_scores, settle, suggest, term_findings
+from moderation.policy.decide import classifier_findings, fuse, label_scores, settle, suggest, term_findings
 from moderation.policy.goods import price_findings, qualification_findings
 from moderation.policy.load import Policy
 from moderation.settings import ScanSettings
 from moderation.telemetry import Stopwatch
+from moderation.text.classifier import TextClassifier
 from moderation.text.matcher import TermMatcher
+from moderation.text.meaning import Meaning, understand
 from moderation.text.reading import read
 from moderation.transcript.asr import open_recogniser
 from moderation.transcript.ocr import ScreenTextReader
@@ -40,6 +42,7 @@ NO_METADATA = (
     "metadata: none was given; brand authorisation, price and qualifications were not checked. "
     "Give --meta FILE, or put NAME.json beside the video."
 )
+NO_CLASSIFIER = "text classifier: switched off; words were searched for terms only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Scanner:
         self.settings = settings or ScanSettings()
         self.policy = Policy.load(self.settings.policy)
         self._matcher = TermMatcher(self.policy.lexicon, self.policy.guards)
+        self._classifier = TextClassifier(self.settings.text) if self.settings.text else None
         self._brands = BrandWords(self.policy.brands, self.policy.rules.brand_words)
         self._screen = ScreenTextReader(self.settings.ocr)
         self._recogniser, self._no_speech = open_recogniser(self.settings.speech)
@@ -87,6 +91,8 @@ class Scanner:
     @property
     def versions(self) -> Versions:
         bundles = {"ocr": self._screen.version}
+        if self._classifier is not None:
+            bundles["text"] = self._classifier.version
         if self._recogniser is not None:
             bundles["asr"] = self._recogniser.version
         return Versions(__version__, self.policy.hash, bundles)
@@ -130,7 +136,8 @@ class Scanner:
         media.require_something_read()
         transcript = sorted([*written, *spoken], key=_reading_order)
         with watch("text"):
-            findings = self._judge(transcript, seen.codes, meta)
+            meanings = self._understand(transcript, meta)
+            findings = self._judge(transcript, meanings, seen.codes, meta)
         evidence = None
         if with_pictures:
             with watch("evidence"):
@@ -139,6 +146,8 @@ class Scanner:
         warnings = [*media.warnings, *sidecar_warnings, *seen.warnings, *speech_warnings]
         if meta is None:
             warnings.append(NO_METADATA)
+        if self._classifier is None:
+            warnings.append(NO_CLASSIFIER)
         verdict = Verdict(
             id=video_id,
             path=str(path),
@@ -146,7 +155,7 @@ class Scanner:
             duration_s=media.info.duration_s,
             suggestion=suggest(findings),
             findings=tuple(findings),
-            scores=label_scores(findings),
+            scores=label_scores(self.policy, findings, meanings, meta),
             transcript=tuple(transcript),
             versions=self.versions,
             timings_s=watch.timings(),
@@ -211,13 +220,24 @@ class Scanner:
             )
         return heard.utterances, heard.warnings
 
+    def _understand(self, transcript: list[Utterance], meta: VideoMetadata | None) -> list[Meaning]:
+        if self._classifier is None:
+            return []
+        return understand(transcript, self._classifier, category=meta.category if meta else None)
+
     def _judge(
-        self, transcript: list[Utterance], codes: tuple[CodeSighting, ...], meta: VideoMetadata | None
+        self,
+        transcript: list[Utterance],
+        meanings: list[Meaning],
+        codes: tuple[CodeSighting, ...],
+        meta: VideoMetadata | None,
     ) -> list[Finding]:
-        """All findings: terms, brands in words, codes, price, licences."""
+        """All findings: terms and meaning, brands in words, codes, price, licences."""
         policy, rules = self.policy, self.policy.rules
         readings = read(transcript, self._matcher, category=meta.category if meta else None)
         findings = term_findings(policy, readings, meta)
+        if self._classifier is not None:
+            findings = fuse(findings, classifier_findings(policy, meanings, meta, self._classifier.thresholds))
         scored = code_findings(rules.qr, codes)
         if meta is not None:
             scored += brand_findings(self._brands, rules.brand_words, transcript, meta)

@@ -9,19 +9,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from moderation.media import MediaLimits, SamplingSettings
+from moderation.text.classifier import TextClassifierSettings
 from moderation.transcript.asr import SpeechSettings
 from moderation.transcript.ocr import OcrSettings
 
 
 @dataclass(frozen=True, slots=True)
 class ScanSettings:
-    """How videos are scored. `policy` None means the shipped one; `speech` None switches speech off."""
+    """How videos are scored. `policy` None means the shipped one; `speech` None switches speech off,
+    `text` None the text classifier."""
 
     policy: Path | None = None
     limits: MediaLimits = field(default_factory=MediaLimits)
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     ocr: OcrSettings = field(default_factory=OcrSettings)
     speech: SpeechSettings | None = field(default_factory=SpeechSettings)
+    text: TextClassifierSettings | None = field(default_factory=TextClassifierSettings)
     # A listing's picture is read at up to this longer side: its small print matters and it is one frame.
     picture_side: int = 2560
     # A moment of evidence is photographed for the report at this longer side, in pixels.

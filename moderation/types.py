@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -196,3 +196,47 @@ class Verdict:
     timings_s: dict[str, float]
     warnings: tuple[str, ...] = ()
     error: ErrorInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextRequest:
+    """A text with the goods' category and where it was seen, as far as known."""
+
+    id: Any
+    text: str
+    category: str | None = None
+    source: Source = "speech"
+
+
+@dataclass(frozen=True, slots=True)
+class TextSpan:
+    """Evidence in a text: half-open character offsets into it as given."""
+
+    label: str
+    start: int
+    end: int
+    score: float
+    detector: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextScore:
+    """The answer for one text; `labels` are those at the review threshold or above."""
+
+    id: Any
+    scores: dict[str, float]
+    labels: tuple[str, ...]
+    spans: tuple[TextSpan, ...]
+    action: Action
+
+    def as_json(self) -> dict[str, Any]:
+        """The contract's object of `moderation text --json`."""
+        return {
+            "id": self.id,
+            "scores": {label: round(score, 4) for label, score in self.scores.items()},
+            "labels": list(self.labels),
+            "spans": [
+                {"label": s.label, "start": s.start, "end": s.end, "score": round(s.score, 4), "detector": s.detector}
+                for s in self.spans
+            ],
+        }

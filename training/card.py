@@ -94,6 +94,12 @@ def _language(language: str, report: Mapping[str, Any]) -> str:
         f"- flagged for any label: {_share(false['ordinary'])} of ordinary copy, {_share(false['contrast'])} of minimal "
         f"contrasts; macro F1 {report['at_review']['macro_f1']:.3f}"
     )
+    both = report["fused_at_review"]
+    lines.append(
+        f"- together with the terms of the shipped policy: recall {both['recall']['macro']:.2f}, flagged "
+        f"{_share(both['false_positives']['ordinary'])} of ordinary copy, {_share(both['false_positives']['contrast'])} of "
+        f"minimal contrasts"
+    )
     block = report["at_block"]
     lines.append(
         f"- block: recall {_percent(block['recall'])}, {block['wrong_pairs']} of {block['innocent_pairs']} innocent pairs wrong, "

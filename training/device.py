@@ -1,4 +1,4 @@
-"""One command that shows whether a machine can train and infer: a few steps on its device, answers against the CPU's."""
+"""One command that shows whether a machine can train and infer: a few steps, and answers against the CPU's."""
 
 from __future__ import annotations
 

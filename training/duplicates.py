@@ -21,7 +21,7 @@ def near_duplicates(texts: Sequence[str], *, similarity: float = 0.8) -> Iterato
     """Pairs (i, j), i < j, whose sets of character triples overlap by at least `similarity` (Jaccard).
 
     Candidates come from banded MinHash (64 hashes in 16 bands: a pair at 0.8 is missed once in 5,000), and are then
-    compared exactly. Texts are compared as read by `normalise`, without spaces.
+    compared exactly. Of a text, only the letters and digits count, as read by `normalise`.
     """
     shingles = [_shingles(text) for text in texts]
     rows = 64 // _BANDS
@@ -41,7 +41,7 @@ def near_duplicates(texts: Sequence[str], *, similarity: float = 0.8) -> Iterato
 
 
 def grouped(examples: Sequence[Example]) -> list[int]:
-    """A group number for each example: one for all that share a `group` or are near-duplicates, directly or in a chain."""
+    """A group number for each example: one for all that a `group`, near-duplicates or a chain of these joins."""
     parent = list(range(len(examples)))
 
     def root(i: int) -> int:
@@ -101,7 +101,7 @@ def _tally(examples: Sequence[Example]) -> dict[str, int]:
 
 
 def _shingles(text: str) -> frozenset[int]:
-    plain = normalise(text).text.replace(" ", "")
+    plain = "".join(filter(str.isalnum, normalise(text).text))
     pieces = {plain[i : i + _SHINGLE] for i in range(max(len(plain) - _SHINGLE + 1, 1))}
     return frozenset(
         int.from_bytes(hashlib.blake2b(p.encode("utf-8", "surrogatepass"), digest_size=4).digest(), "big") >> 1

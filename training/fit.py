@@ -157,7 +157,7 @@ def over_windows(items: Tensor, owner: Tensor, count: int) -> Tensor:
 def _loss(
     model: torch.nn.Module, batch: Batch, config: TextTraining, stage: Stage, teacher: TextClassifier | None
 ) -> Tensor:
-    """Binary cross-entropy of texts and of tokens, only where the truth is known; with a teacher, of its answers too."""
+    """Binary cross-entropy of texts and tokens where the truth is known; with a teacher, of its answers too."""
     items, votes, states = model(batch.ids, batch.mask, batch.category, batch.source, with_states=True)
     pooled = over_windows(items, batch.owner, len(batch.target))
     hard = text_loss(pooled, batch.target, batch.known)

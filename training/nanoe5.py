@@ -8,6 +8,7 @@ cannot reach the hub.
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,7 @@ def _vocabulary(data: bytes, at: int) -> tuple[tuple[str, ...], NDArray[np.float
     at += scores.nbytes
     text = data[at : at + length]
     at += length
-    pieces = tuple(text[a:b].decode("utf-8") for a, b in zip(offsets[:-1], offsets[1:], strict=True))
+    pieces = tuple(text[a:b].decode("utf-8") for a, b in itertools.pairwise(offsets))
     (map_bytes,) = struct.unpack_from("<I", data, at + 4)
     return pieces, scores, at + 8 + map_bytes
 

@@ -134,9 +134,8 @@ def _shape(
             raise DataError(f"{path}: a column `label` with 1 and 0: say which label it is with --label NAME.")
         return _Shape(frozenset({label}), (), label)
     if "labels" in keys:
-        named = frozenset(labels or (name for _, row in rows for name in _names(row.get("labels"))))
-        _require_known(path, sorted(named))
-        return _Shape(named or frozenset(TEXT_LABELS), (), None)
+        named = labels or {name for _, row in rows for name in _names(row.get("labels")) if name in TEXT_LABELS}
+        return _Shape(frozenset(named or TEXT_LABELS), (), None)
     columns = tuple(name for name in TEXT_LABELS if name in keys)
     if not columns:
         extra = sorted(keys - _OPTIONAL - {"text"})
@@ -202,7 +201,7 @@ def _decided(row: dict[str, Any], shape: _Shape) -> tuple[frozenset[str], frozen
     if not shape.columns:
         names = frozenset(_names(row.get("labels")))
         if stray := names - shape.labels:
-            raise DataError(f"unknown labels {', '.join(sorted(stray))}")
+            raise DataError(f"unknown labels {', '.join(sorted(stray))}; known: {', '.join(sorted(shape.labels))}")
         return names, shape.labels
     answers = {name: _answer(row.get(name), name) for name in shape.columns}
     known = frozenset(name for name, answer in answers.items() if answer is not None)

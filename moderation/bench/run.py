@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moderation.bench.decode import measure_exact, measure_keyframes
+from moderation.bench.meaning import measure_classifier
 from moderation.bench.ocr import measure_ocr
 from moderation.bench.text import bench_text
 from moderation.bench.whole import measure_scan
@@ -55,6 +56,7 @@ def run_bench(folder: Path, *, stages: tuple[str, ...], speech: bool) -> Iterato
         "decode": lambda: _decode(clip),
         "ocr": lambda: _ocr(clip),
         "text": _text,
+        "meaning": _meaning,
         "scan": lambda: _scan(clip, warmup, speech=False),
     }
     if voice is not None:
@@ -95,6 +97,15 @@ def _text() -> Iterator[Figure]:
     yield Figure("text", f"{name}, ordinary talk", round(figures.ordinary_mb_s, 3), "MB/s")
     yield Figure("text", "a line alone", round(figures.per_line_us), "µs")
     yield Figure("text", "policy load", round(figures.load_s, 2), "s")
+
+
+def _meaning() -> Iterator[Figure]:
+    figures = measure_classifier()
+    yield _at_least("meaning", "classifier, 64 tokens, batch 32", figures.texts_per_s, "texts/s", 400.0)
+    yield Figure("meaning", "classifier, lines of a live room", round(figures.lines_per_s), "texts/s")
+    yield _at_most("meaning", "one sentence", figures.one_sentence_ms, "ms", 15.0)
+    yield _at_most("meaning", "memory of a process with only the classifier (PSS)", figures.memory_mb, "MB", 350.0)
+    yield Figure("meaning", f"provider {figures.provider}, threads", figures.threads, "")
 
 
 def _scan(clip: Path, warmup: Path, *, speech: bool) -> Iterator[Figure]:

@@ -1,4 +1,4 @@
-"""How fast texts are read and searched for terms, on one core.
+"""How fast texts are read and searched for terms, and classified.
 
 The text is generated: short lines of live-room talk in many goods categories, with a share of lines
 near the line and a few over it, taken from the lexicon's own counters and examples, because a search

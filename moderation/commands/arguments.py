@@ -29,5 +29,11 @@ def add_policy_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--policy", type=Path, metavar="DIR", help="policy folder instead of the shipped one")
 
 
+def add_text_bundle_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--text-bundle", type=Path, metavar="DIR", help="bundle of the text classifier instead of the shipped one"
+    )
+
+
 def add_json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a line on standard output")

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from moderation.commands.arguments import SubParsers, add_command, add_json_option, add_policy_option
+from moderation.commands.arguments import (
+    SubParsers,
+    add_command,
+    add_json_option,
+    add_policy_option,
+    add_text_bundle_option,
+)
 from moderation.serialise import json_line, verdict_json
 from moderation.telemetry import settle_memory
 from moderation.types import Verdict
@@ -34,6 +40,7 @@ def add_parser(commands: SubParsers) -> None:
     parser.add_argument("--no-speech", action="store_true", help="do not run speech recognition")
     parser.add_argument("--refuse-long", action="store_true", help="refuse videos above the duration limit")
     add_policy_option(parser)
+    add_text_bundle_option(parser)
     add_json_option(parser)
 
 
@@ -65,8 +72,9 @@ def open_scanner(settings: ScanSettings | None = None) -> Scanner:
 def scan_settings(args: argparse.Namespace) -> ScanSettings:
     """The settings that the options of this command ask for."""
     from moderation.settings import ScanSettings
+    from moderation.text.classifier import TextClassifierSettings
 
-    settings = ScanSettings(policy=args.policy)
+    settings = ScanSettings(policy=args.policy, text=TextClassifierSettings(bundle=args.text_bundle))
     if args.no_speech:
         settings = replace(settings, speech=None)
     if args.refuse_long:

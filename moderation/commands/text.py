@@ -5,58 +5,89 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator
-from typing import Any, get_args
+from collections.abc import Iterator
+from typing import Any, BinaryIO, get_args
 
-from moderation.commands.arguments import SubParsers, add_command, add_json_option, add_policy_option
+from moderation.commands.arguments import (
+    SubParsers,
+    add_command,
+    add_json_option,
+    add_policy_option,
+    add_text_bundle_option,
+)
 from moderation.errors import TextInputError
-from moderation.scoring import TextRequest, TextScore, TextScorer
 from moderation.serialise import json_line
 from moderation.telemetry import settle_memory
-from moderation.types import CATEGORIES, Source
+from moderation.types import CATEGORIES, Source, TextRequest, TextScore
 
 EXAMPLE = """  echo 喝了它糖尿病都能好 | moderation text
   moderation text --json < texts.jsonl   # {"id": "1", "text": "…", "category": "food", "source": "speech"}"""
 MAX_LINE_BYTES = 4 << 20
+BLOCK_BYTES = 1 << 16
 
 
 def add_parser(commands: SubParsers) -> None:
     parser = add_command(commands, "text", run, summary="score texts from standard input", example=EXAMPLE)
     add_policy_option(parser)
+    add_text_bundle_option(parser)
     add_json_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    scorer = TextScorer.load(args.policy)
+    # Imported late: the command line loads this page for its help.
+    from moderation.scoring import TextScorer
+
+    scorer = TextScorer.load(args.policy, args.text_bundle)
     settle_memory()
-    failed = False
-    for item in parse_lines(sys.stdin.buffer):
-        if isinstance(item, dict):
-            failed = True
-            print(json_line(item) if args.json else f"error  {item['id']}: {item['error']['message']}", flush=True)
-            continue
-        score = scorer.score(item)
-        print(json_line(score.as_json()) if args.json else _for_people(item, score), flush=True)
+    failed, parser = False, LineParser()
+    for lines in lines_at_hand(sys.stdin.buffer):
+        items = [item for line in lines if (item := parser.parse(line)) is not None]
+        scores = iter(scorer.score_many([item for item in items if not isinstance(item, dict)]))
+        for item in items:
+            if isinstance(item, dict):
+                failed = True
+                print(json_line(item) if args.json else f"error  {item['id']}: {item['error']['message']}")
+            else:
+                score = next(scores)
+                print(json_line(score.as_json()) if args.json else _for_people(item, score))
+        sys.stdout.flush()
     return 1 if failed else 0
 
 
-def parse_lines(lines: Iterable[bytes]) -> Iterator[TextRequest | dict[str, Any]]:
-    """Items of a stream, or the error object of a line that is none.
+def lines_at_hand(stream: BinaryIO) -> Iterator[list[bytes]]:
+    """The lines of a stream, as many at a time as can be had without waiting.
 
-    A line that begins with `{` is JSON; once one was seen, every line must be.
+    So a caller who sends one line and waits for its answer gets it, and a file is scored in batches.
     """
-    expects_json = False
-    for number, raw in enumerate(lines, start=1):
+    rest = b""
+    while block := stream.read1(BLOCK_BYTES):  # pyright: ignore[reportAttributeAccessIssue] - buffered readers have it
+        *lines, rest = (rest + block).split(b"\n")
+        if lines:
+            yield lines
+    if rest:
+        yield [rest]
+
+
+class LineParser:
+    """Items of a stream. A line that begins with `{` is JSON; once one was seen, every line must be."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._expects_json = False
+
+    def parse(self, raw: bytes) -> TextRequest | dict[str, Any] | None:
+        """The next line's item, the error object of one that is none, or None for an empty one."""
+        self._number += 1
         line = raw.strip()
         if not line:
-            continue
-        expects_json = expects_json or line.startswith(b"{")
-        fallback_id = str(number)
+            return None
+        self._expects_json = self._expects_json or line.startswith(b"{")
+        fallback_id = str(self._number)
         try:
-            text = _decode(line, number)
-            yield _json_item(text, number) if expects_json else TextRequest(fallback_id, text)
+            text = _decode(line, self._number)
+            return _json_item(text, self._number) if self._expects_json else TextRequest(fallback_id, text)
         except TextInputError as error:
-            yield {"id": _id_of(line, fallback_id), "error": {"code": error.code, "message": str(error)}}
+            return {"id": _id_of(line, fallback_id), "error": {"code": error.code, "message": str(error)}}
 
 
 def _decode(line: bytes, number: int) -> str:

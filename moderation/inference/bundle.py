@@ -55,7 +55,7 @@ class LabelConfig(_Strict):
 
 
 class TextBundleConfig(_Strict):
-    """`config.json` of a text classifier. A token is evidence from `evidence` × the strongest token's probability on."""
+    """`config.json` of a text classifier. A token is evidence from `evidence` × the strongest one's probability on."""
 
     schema_version: Annotated[int, Field(alias="schema")] = 1
     name: str
@@ -104,10 +104,7 @@ class Bundle:
 
 def open_bundle(folder: Path) -> Bundle:
     """Check every file against the manifest. Raises BundleError: missing, changed, not listed, or unreadable."""
-    manifest_path = folder / MANIFEST
-    if not manifest_path.is_file():
-        raise BundleError(f"{folder}: no bundle here ({MANIFEST} is missing). Give the folder that `training` wrote.")
-    manifest = _parse(manifest_path, Manifest)
+    manifest = read_manifest(folder)
     for name, expected in manifest.files.items():
         path = folder / name
         if Path(name).name != name or not path.is_file():
@@ -118,7 +115,15 @@ def open_bundle(folder: Path) -> Bundle:
                 f"{path}: its SHA-256 is {found[:_VERSION_DIGITS]}…, the manifest says {expected[:_VERSION_DIGITS]}…. "
                 "The file was changed or cut short: copy the folder again, or reinstall the package."
             )
-    return Bundle(folder, manifest, sha256_of(manifest_path))
+    return Bundle(folder, manifest, sha256_of(folder / MANIFEST))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest alone, with nothing checked against it. Raises BundleError where there is none."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise BundleError(f"{folder}: no bundle here ({MANIFEST} is missing). Give the folder that `training` wrote.")
+    return _parse(path, Manifest)
 
 
 def shipped_bundle(kind: str) -> Path | None:

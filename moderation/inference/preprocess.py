@@ -85,9 +85,14 @@ class TextPreprocessor:
         self._sources = {name: trained[stands_for] for name, stands_for in config.sources.items()}
 
     def windows(self, texts: Sequence[str]) -> list[list[Window]]:
-        """The windows of each text; none for a text in which nothing is left to read (spaces, pictures)."""
+        """The windows of each text; none for one in which there is nothing to read (spaces, signs, pictures)."""
         readings = [normalise(text) for text in texts]
-        pieces = [(number, piece) for number, reading in enumerate(readings) for piece in _pieces(reading.text)]
+        pieces = [
+            (number, piece)
+            for number, reading in enumerate(readings)
+            if any(map(str.isalnum, reading.text))
+            for piece in _pieces(reading.text)
+        ]
         encodings = self.tokenizer.encode_batch(
             [readings[number].text[a:b] for number, (a, b) in pieces], add_special_tokens=False
         )

@@ -32,7 +32,7 @@ _MOST_THREADS = 4
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """Where a model runs. `threads` None: one a usable core, at most four; more workers scale better than more threads."""
+    """Where a model runs. `threads` None: one a usable core, at most four; workers scale better than threads."""
 
     provider: Provider = "cpu"
     threads: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from moderation.errors import BundleError
 from moderation.inference.batching import batches
-from moderation.inference.bundle import MODEL, PREPROCESSOR, TOKENIZER, TextBundleConfig, open_bundle, shipped_bundle
 from moderation.inference.bundle import CONFIG as CONFIG_FILE
+from moderation.inference.bundle import MODEL, PREPROCESSOR, TOKENIZER, TextBundleConfig, open_bundle, shipped_bundle
 from moderation.inference.preprocess import TextPreprocessor, TextPreprocessorConfig, Window
 from moderation.inference.session import ModelSession, SessionSettings
 from moderation.text.matcher import TextItem
@@ -22,6 +22,7 @@ TASK = "text-classification"
 _OUTPUTS = ("logits", "token_logits")
 # Two strong tokens with one weak token between them are one piece of evidence.
 _MOST_GAP = 1
+_MOST_SPANS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class TextClassifierSettings:
     """`bundle` None means the shipped one. Texts are read `texts_at_once` at a time, so that memory stays flat."""
 
     bundle: Path | None = None
-    session: SessionSettings = SessionSettings()
+    session: SessionSettings = field(default_factory=SessionSettings)
     batch_items: int = 32
     batch_tokens: int = 4096
     texts_at_once: int = 512
@@ -68,7 +69,7 @@ class TextClassifier:
         self.labels = tuple(label.name for label in self.config.labels)
         if self.config.task != TASK or not set(self.labels) <= set(TEXT_LABELS):
             raise BundleError(f"{folder}: a bundle for {self.config.task!r} with labels {self.labels}, not for texts.")
-        self._preprocessor = TextPreprocessor(bundle.file(TOKENIZER), bundle.read(PREPROCESSOR, TextPreprocessorConfig))
+        self.preprocessor = TextPreprocessor(bundle.file(TOKENIZER), bundle.read(PREPROCESSOR, TextPreprocessorConfig))
         self._session = ModelSession(bundle.file(MODEL), self.settings.session)
         self._slope = np.array([label.calibration.slope for label in self.config.labels], np.float32)
         self._offset = np.array([label.calibration.offset for label in self.config.labels], np.float32)
@@ -125,7 +126,7 @@ class TextClassifier:
         self, items: Sequence[TextItem]
     ) -> tuple[list[int], list[Window], list[tuple[NDArray[np.float32], NDArray[np.float32]]]]:
         """Every window with the text it belongs to, its logits (K,) and token logits (L, K)."""
-        cut = self._preprocessor.windows([item.text for item in items])
+        cut = self.preprocessor.windows([item.text for item in items])
         owners = [owner for owner, windows in enumerate(cut) for _ in windows]
         windows = [window for of_one in cut for window in of_one]
         scored: list = [None] * len(windows)
@@ -133,7 +134,7 @@ class TextClassifier:
             [len(w) for w in windows], most_items=self.settings.batch_items, most_cells=self.settings.batch_tokens
         )
         for group in groups:
-            batch = self._preprocessor.batch(
+            batch = self.preprocessor.batch(
                 [windows[i] for i in group],
                 [items[owners[i]].category for i in group],
                 [items[owners[i]].source for i in group],
@@ -145,7 +146,7 @@ class TextClassifier:
 
 
 def _sigmoid(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    return 1.0 / (1.0 + np.exp(-np.clip(x, -60.0, 60.0)))
+    return (1.0 / (1.0 + np.exp(-np.clip(x, -60.0, 60.0)))).astype(np.float32)
 
 
 def _evidence(votes: NDArray[np.float32], window: Window, share: float) -> list[tuple[int, int]]:
@@ -160,9 +161,11 @@ def _evidence(votes: NDArray[np.float32], window: Window, share: float) -> list[
 
 
 def _merged(words: list[tuple[float, int, int]]) -> tuple[tuple[int, int], ...]:
-    """Ranges without those that overlap a stronger one (two windows see the words of their overlap)."""
+    """The strongest ranges, without those that overlap a stronger one (two windows see the words of their overlap)."""
     kept: list[tuple[int, int]] = []
     for _, a, b in sorted(words, key=lambda w: -w[0]):
+        if len(kept) == _MOST_SPANS:
+            break
         if all(b <= c or a >= d for c, d in kept):
             kept.append((a, b))
     return tuple(kept)

@@ -34,7 +34,7 @@ class Reading:
 
 def read(utterances: Sequence[Utterance], matcher: TermMatcher, *, category: str | None = None) -> list[Reading]:
     """All term matches of a transcript, in the order of the utterances, then those across borders."""
-    pairs = list(_pairs(utterances))
+    pairs = list(consecutive_pairs(utterances))
     texts = [*utterances, *(pair.joined for pair in pairs)]
     explained = matcher.explain_many([TextItem(u.text, category, u.source) for u in texts])
     alone, together = explained[: len(utterances)], explained[len(utterances) :]
@@ -53,7 +53,7 @@ def read(utterances: Sequence[Utterance], matcher: TermMatcher, *, category: str
     return readings
 
 
-def _is_known(match: TermMatch, pair: _Pair, kept: Sequence[Sequence[TermMatch]]) -> bool:
+def _is_known(match: TermMatch, pair: Pair, kept: Sequence[Sequence[TermMatch]]) -> bool:
     """Whether one of the two says the same by itself, at least as strongly: then the shorter evidence is enough."""
     inside = [(m, m.start, m.end) for m in kept[pair.first]]
     inside += [(m, m.start + pair.second_at, m.end + pair.second_at) for m in kept[pair.second]]
@@ -64,7 +64,7 @@ def _is_known(match: TermMatch, pair: _Pair, kept: Sequence[Sequence[TermMatch]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Pair:
+class Pair:
     """Two consecutive utterances (by index) as one; the first ends at `border`, the second begins at `second_at`."""
 
     first: int
@@ -74,7 +74,7 @@ class _Pair:
     second_at: int
 
 
-def _excused(pair: _Pair, found: Explained) -> Iterator[tuple[int, str, int]]:
+def _excused(pair: Pair, found: Explained) -> Iterator[tuple[int, str, int]]:
     """Matches inside one of the two that a guard or allow pattern lets go when both are read together."""
     for dropped in found.dropped:
         match = dropped.match
@@ -86,7 +86,7 @@ def _excused(pair: _Pair, found: Explained) -> Iterator[tuple[int, str, int]]:
             yield pair.second, match.entry, match.start - pair.second_at
 
 
-def _pairs(utterances: Sequence[Utterance]) -> Iterator[_Pair]:
+def consecutive_pairs(utterances: Sequence[Utterance]) -> Iterator[Pair]:
     """Each utterance with the one that continues it, source by source."""
     by_source: dict[str, list[int]] = {}
     for number, utterance in enumerate(utterances):
@@ -121,7 +121,7 @@ def _same_line(a: Box | None, b: Box | None) -> bool:
     return centre_shift <= MAX_LINE_SHIFT and heights[1] / heights[0] <= MAX_SIZE_RATIO
 
 
-def _join(first_number: int, second_number: int, utterances: Sequence[Utterance]) -> _Pair:
+def _join(first_number: int, second_number: int, utterances: Sequence[Utterance]) -> Pair:
     first, second = utterances[first_number], utterances[second_number]
     assert first.end_s is not None
     assert second.start_s is not None
@@ -135,4 +135,4 @@ def _join(first_number: int, second_number: int, utterances: Sequence[Utterance]
         box=second.box,
         confidence=min((c for c in (first.confidence, second.confidence) if c is not None), default=None),
     )
-    return _Pair(first_number, second_number, joined, len(first.text), len(first.text) + len(gap))
+    return Pair(first_number, second_number, joined, len(first.text), len(first.text) + len(gap))

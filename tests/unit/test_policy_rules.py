@@ -7,11 +7,13 @@ import pytest
 
 from moderation.metadata import VideoMetadata, parse_metadata
 from moderation.policy.brands import BrandWords, brand_findings
-from moderation.policy.decide import label_scores, settle, suggest, term_findings
+from moderation.policy.decide import classifier_findings, fuse, label_scores, settle, suggest, term_findings
 from moderation.policy.goods import price_findings, qualification_findings
 from moderation.policy.load import Policy
 from moderation.policy.schema import Brand, LabelPolicy, QualificationsFile
+from moderation.text.classifier import Classification, Evidence
 from moderation.text.matcher import TermMatch
+from moderation.text.meaning import Meaning
 from moderation.text.reading import Reading
 from moderation.types import Action, Finding, Utterance
 
@@ -114,8 +116,57 @@ class TestDecide:
         ]
         assert suggest(findings) is Action.BLOCK
         assert suggest([]) is Action.PASS
-        assert label_scores(findings)["medical_claim"] == 0.95
-        assert label_scores([])["superstition"] == 0.0
+
+    def test_scores_are_the_highest_of_findings_and_classifier(self, policy: Policy) -> None:
+        finding = Finding("medical_claim", 0.6, Action.REVIEW, "speech", "lexicon")
+        thought = Meaning(Utterance("x", "speech"), Classification({"medical_claim": 0.9, "superstition": 0.2}, {}))
+        assert label_scores(policy, [finding])["medical_claim"] == 0.6
+        scores = label_scores(policy, [finding], [thought])
+        assert (scores["medical_claim"], scores["superstition"], scores["absolute_term"]) == (0.9, 0.2, 0.0)
+        comment = Meaning(Utterance("x", "comment"), thought.classification)
+        assert label_scores(policy, [], [comment])["superstition"] == 0.0
+
+    def test_the_classifier_finds_from_the_review_threshold_on(self, policy: Policy) -> None:
+        auto = {"medical_claim": (0.6, 0.9), "superstition": (0.5, None)}
+        said = Utterance("喝了它血糖自己就下来", "speech", 1.0, 2.0)
+        thought = Classification(
+            {"medical_claim": 0.7, "superstition": 0.99, "absolute_term": 0.99},
+            {
+                "medical_claim": Evidence("medical_claim", ((3, 10),)),
+                "superstition": Evidence("superstition", ()),
+                "absolute_term": Evidence("absolute_term", ((0, 2),)),
+            },
+        )
+        found = classifier_findings(policy, [Meaning(said, thought)], None, auto)
+        assert [(f.label, f.action, f.span, f.detector, f.start_s) for f in found] == [
+            ("medical_claim", Action.REVIEW, (3, 10), "text-classifier", 1.0),
+            ("superstition", Action.REVIEW, (0, 10), "text-classifier", 1.0),
+        ]
+
+    def test_a_pair_does_not_repeat_what_one_of_the_two_says(self, policy: Policy) -> None:
+        auto = {"medical_claim": (0.6, None)}
+        strong = Classification({"medical_claim": 0.8}, {"medical_claim": Evidence("medical_claim", ((0, 1),))})
+        weak = Classification({"medical_claim": 0.3}, {})
+        both = Utterance("a b", "speech", 0.0, 2.0)
+        assert not classifier_findings(policy, [Meaning(both, strong, (weak, strong))], None, auto)
+        assert classifier_findings(policy, [Meaning(both, strong, (weak, weak))], None, auto)
+
+    def test_comments_are_not_held_against_the_seller(self, policy: Policy) -> None:
+        strong = Classification({"medical_claim": 0.8}, {"medical_claim": Evidence("medical_claim", ((0, 1),))})
+        meanings = [Meaning(Utterance("x", "comment"), strong)]
+        assert not classifier_findings(policy, meanings, None, {"medical_claim": (0.6, None)})
+
+    def test_the_same_words_are_reported_once_by_the_more_severe_detector(self) -> None:
+        term = Finding("medical_claim", 0.6, Action.REVIEW, "speech", "lexicon", text="abcdef", span=(1, 4), how="t")
+        meant = replace(term, score=0.97, action=Action.BLOCK, detector="text-classifier", span=(2, 6), how="m")
+        (one,) = fuse([term], [meant])
+        assert (one.detector, one.action, one.score) == ("text-classifier", Action.BLOCK, 0.97)
+        assert "lexicon" in one.how
+        (other,) = fuse([term], [replace(meant, action=Action.REVIEW)])
+        assert (other.detector, other.score) == ("lexicon", 0.97)
+        assert len(fuse([term], [replace(meant, span=(4, 6))])) == 2
+        assert len(fuse([term], [replace(meant, label="superstition")])) == 2
+        assert len(fuse([term], [replace(meant, text="another")])) == 2
 
     def test_review_above_block_is_refused(self) -> None:
         with pytest.raises(ValueError, match="above block"):
