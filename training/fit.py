@@ -126,6 +126,8 @@ def _run(
             _save(accelerator, folder, progress)
             if stop:
                 break
+    # Preparing put the mixed precision into the model itself, which is exported and measured without it.
+    accelerator.unwrap_model(prepared, keep_fp32_wrapper=False)
     accelerator.end_training()
 
 

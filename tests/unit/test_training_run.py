@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 
 from models.text import mean, shallower, smooth_maximum
 from moderation.inference.bundle import MODEL, open_bundle
@@ -109,6 +111,14 @@ class TestTargets:
         )
 
 
+@pytest.fixture
+def own_precision() -> Iterator[None]:
+    """Accelerate keeps one precision for all of a process; a test with another one forgets it before and behind."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
 class TestFit:
     def run(self, folder: Path, **changes: object) -> np.ndarray:
         examples = tiny_examples(80)
@@ -121,6 +131,14 @@ class TestFit:
     def test_it_learns(self, tmp_path: Path) -> None:
         logits = self.run(tmp_path)
         assert average_precisions(logits, tiny_examples(80)[60:], LABELS)["medical_claim"] > 0.95
+
+    @pytest.mark.usefixtures("own_precision")
+    def test_a_fit_in_half_precision_leaves_a_model_in_full_precision(self, tmp_path: Path) -> None:
+        config, examples = tiny_config(precision="bf16"), tiny_examples(80)
+        b = Batcher(TextPreprocessor(tiny_tokenizer(), tiny_reading()), LABELS, config)
+        stage = Stage(epochs=1, learning_rate=1e-3)
+        model = fit(tiny_model(LABELS), stage, config, b, examples[:60], examples[60:], tmp_path / "run")
+        assert export_float(model, tmp_path / "float.onnx") < 1e-4
 
     def test_a_killed_fit_goes_on_to_the_same_end(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         whole = self.run(tmp_path / "whole")
