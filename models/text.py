@@ -9,7 +9,7 @@ goods' category and the text's source are added to every input embedding, as seg
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -97,21 +97,7 @@ def mean(hidden: Tensor, mask: Tensor) -> Tensor:
 
 def shallower(model: TextClassifier, layers: Sequence[int]) -> TextClassifier:
     """A copy with only these encoder layers (indexes from 0), the start of a student for distillation."""
-    config = model.config
-    student = TextClassifier(
-        TextModelConfig(
-            vocab_size=config.vocab_size,
-            labels=config.labels,
-            categories=config.categories,
-            sources=config.sources,
-            layers=len(layers),
-            hidden=config.hidden,
-            heads=config.heads,
-            intermediate=config.intermediate,
-            positions=config.positions,
-            dropout=config.dropout,
-        )
-    )
+    student = TextClassifier(replace(model.config, layers=len(layers)))
     kept = {f"encoder.encoder.layer.{old}.": f"encoder.encoder.layer.{new}." for new, old in enumerate(layers)}
     weights = {}
     for name, value in model.state_dict().items():

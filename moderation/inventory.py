@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moderation.errors import BundleError
+from moderation.hashing import file_sha256
 from moderation.inference.bundle import MANIFEST, read_manifest, shipped_bundle
 from moderation.transcript.weights import (
     MODEL_FILE,
     MODEL_NAME,
     WEIGHTS_SHA256,
     PackagedParts,
-    file_sha256,
     locate_packaged_parts,
 )
 
 if TYPE_CHECKING:
-    from moderation.transcript.engine import ModelFileInfo
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +69,18 @@ def installed_models() -> list[ModelFile]:
 
     ocr = importlib.metadata.version("rapidocr")
     text = _bundle_files("text", shipped_bundle("text"))
-    return [*(_ocr_file(info, ocr) for info in model_files()), *text, _speech_file(locate_packaged_parts())]
+    return [
+        *(_model_file("ocr", ocr, info.path, info.sha256) for info in model_files()),
+        *text,
+        _speech_file(locate_packaged_parts()),
+    ]
 
 
-def _ocr_file(info: ModelFileInfo, version: str) -> ModelFile:
-    there = info.path.is_file()
-    return ModelFile(
-        model="ocr",
-        version=version,
-        name=info.path.name,
-        path=info.path if there else None,
-        size=info.path.stat().st_size if there else 0,
-        sha256=file_sha256(info.path) if there else None,
-        expected=info.sha256,
-    )
+def _model_file(model: str, version: str, path: Path, expected: str | None) -> ModelFile:
+    """A file as it lies on the disk, or as one that is not installed."""
+    if not path.is_file():
+        return ModelFile(model, version, path.name, None, 0, None, expected)
+    return ModelFile(model, version, path.name, path, path.stat().st_size, file_sha256(path), expected)
 
 
 def _bundle_files(model: str, folder: Path | None) -> list[ModelFile]:
@@ -93,19 +91,7 @@ def _bundle_files(model: str, folder: Path | None) -> list[ModelFile]:
         manifest = read_manifest(folder)
     except BundleError:
         return [ModelFile(model, folder.name, MANIFEST, folder, 0, "unreadable", None)]
-    return [
-        ModelFile(
-            model=model,
-            version=manifest.name,
-            name=name,
-            path=path if path.is_file() else None,
-            size=path.stat().st_size if path.is_file() else 0,
-            sha256=file_sha256(path) if path.is_file() else None,
-            expected=expected,
-        )
-        for name, expected in manifest.files.items()
-        for path in [folder / name]
-    ]
+    return [_model_file(model, manifest.name, folder / name, expected) for name, expected in manifest.files.items()]
 
 
 def _speech_file(packaged: PackagedParts | None) -> ModelFile:

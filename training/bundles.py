@@ -20,12 +20,10 @@ from models.text import TextClassifier as TorchClassifier
 from moderation.inference.bundle import (
     CARD,
     CONFIG,
-    MANIFEST,
     MODEL,
     PREPROCESSOR,
     TOKENIZER,
     LabelConfig,
-    Manifest,
     TextBundleConfig,
     Thresholds,
     open_bundle,
@@ -107,13 +105,10 @@ def write_bundle(trained: Trained, config: TextTraining, folder: Path) -> Path:
     return folder
 
 
-def add_metrics(folder: Path, metrics: Mapping[str, Any], pictures: Sequence[Path] = ()) -> None:
-    """Put figures (and pictures) that were measured later into a bundle's card and manifest."""
-    open_bundle(folder)
-    manifest = Manifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
+def add_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
+    """Put figures that were measured later into a bundle's card and manifest; what lies beside them is hashed too."""
+    manifest = open_bundle(folder).manifest
     together = {**manifest.metrics, **metrics}
-    for picture in pictures:
-        shutil.copy(picture, folder / picture.name)
     write_card(folder / CARD, manifest.name, manifest.training, together)
     write_manifest(folder, manifest.name, manifest.training, together)
 

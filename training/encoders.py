@@ -6,7 +6,7 @@ import importlib.util
 import json
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -101,10 +101,7 @@ def prune(encoder: PretrainedEncoder, texts: Iterable[str]) -> PretrainedEncoder
     words = next(name for name in weights if name.endswith(_WORDS))
     weights[words] = weights[words][torch.tensor(kept)].clone()
     logger.info("%s: kept %d of %d pieces", encoder.name, len(kept), len(encoder.pieces))
-    return PretrainedEncoder(
-        encoder.name, tuple(encoder.pieces[i] for i in kept), weights,
-        encoder.layers, encoder.hidden, encoder.heads, encoder.intermediate, encoder.positions,
-    )  # fmt: skip
+    return replace(encoder, pieces=tuple(encoder.pieces[i] for i in kept), weights=weights)
 
 
 def english_words() -> list[str]:

@@ -8,7 +8,6 @@ thresholds live in `config.json`, so they move without a new export.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from moderation.errors import BundleError
+from moderation.hashing import file_sha256
 
 MANIFEST, CONFIG, PREPROCESSOR, MODEL, TOKENIZER, CARD = (
     "manifest.json", "config.json", "preprocessor_config.json", "model.onnx", "tokenizer.json", "README.md",
@@ -109,13 +109,13 @@ def open_bundle(folder: Path) -> Bundle:
         path = folder / name
         if Path(name).name != name or not path.is_file():
             raise BundleError(f"{path}: listed in {MANIFEST} and not there. Copy the whole folder again.")
-        found = sha256_of(path)
+        found = file_sha256(path)
         if found != expected:
             raise BundleError(
                 f"{path}: its SHA-256 is {found[:_VERSION_DIGITS]}…, the manifest says {expected[:_VERSION_DIGITS]}…. "
                 "The file was changed or cut short: copy the folder again, or reinstall the package."
             )
-    return Bundle(folder, manifest, sha256_of(folder / MANIFEST))
+    return Bundle(folder, manifest, file_sha256(folder / MANIFEST))
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -134,19 +134,13 @@ def shipped_bundle(kind: str) -> Path | None:
 
 def write_manifest(folder: Path, name: str, training: dict[str, Any], metrics: dict[str, Any]) -> Path:
     """Hash every file of `folder` into its manifest: the last step of an export."""
-    files = {p.name: sha256_of(p) for p in sorted(folder.iterdir()) if p.is_file() and p.name != MANIFEST}
+    files = {p.name: file_sha256(p) for p in sorted(folder.iterdir()) if p.is_file() and p.name != MANIFEST}
     manifest = Manifest.model_validate(
         {"schema": 1, "name": name, "files": files, "training": training, "metrics": metrics}
     )
     path = folder / MANIFEST
     path.write_text(manifest.model_dump_json(indent=1, by_alias=True) + "\n", encoding="utf-8")
     return path
-
-
-def sha256_of(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _parse(path: Path, schema: type[Model]) -> Model:

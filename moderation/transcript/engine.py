@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moderation.errors import MissingDependencyError, ModelError
-from moderation.transcript.weights import file_sha256
+from moderation.hashing import file_sha256
 
 if TYPE_CHECKING:
     from cv2.typing import MatLike

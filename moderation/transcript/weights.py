@@ -18,6 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from moderation.errors import ModelError
+from moderation.hashing import file_sha256
 
 logger = logging.getLogger(__name__)
 
@@ -112,11 +113,6 @@ def join_weights(
         f"the speech model needs {WEIGHTS_BYTES / 1e6:.0f} MB in a folder that can be written, and none of these can: "
         f"{'; '.join(failures)}. Set MODERATION_CACHE to one."
     )
-
-
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _join_into(folder: Path, packaged: PackagedParts, expected: str) -> None:
