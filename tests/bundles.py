@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,11 @@ from models.text import TextClassifier, TextModelConfig
 from moderation.inference.preprocess import TextPreprocessorConfig
 from moderation.types import CATEGORIES, TEXT_LABELS
 from training.bundles import Trained, write_bundle
-from training.config import Stage, TextTraining
+from training.config import Ngrams, Stage, TextTraining
 from training.encoders import SPECIAL
 from training.examples import Example, Span
 from training.export import round_words
+from training.ngrams import fit_ngrams
 
 LETTERS = (
     "▁,.!?abcdefghijklmnopqrstuvwxyz0123456789"
@@ -97,9 +99,11 @@ def tiny_examples(count: int = 60) -> list[Example]:
 def write_tiny_bundle(folder: Path) -> Path:
     """A whole bundle in `folder`; its scores mean nothing, everything else about it is real."""
     model, examples = tiny_model(), tiny_examples()
+    undecided = fit_ngrams([replace(e, labels=frozenset()) for e in examples], TEXT_LABELS, Ngrams())
     logits = np.random.default_rng(0).normal(size=(len(examples), len(TEXT_LABELS))).astype(np.float32)
     trained = Trained(
         model,
+        undecided,
         tiny_tokenizer(),
         tiny_reading(),
         TEXT_LABELS,

@@ -40,9 +40,9 @@ class Batch:
 class Batcher:
     """Makes the batches of one run; the same seed, epoch and examples give the same batches."""
 
-    def __init__(self, preprocessor: TextPreprocessor, labels: Sequence[str], config: TextTraining) -> None:
+    def __init__(self, reader: TextPreprocessor, labels: Sequence[str], config: TextTraining) -> None:
         self.labels = tuple(labels)
-        self._preprocessor = preprocessor
+        self.reader = reader
         self._config = config
         self._column = {label: k for k, label in enumerate(labels)}
 
@@ -68,14 +68,10 @@ class Batcher:
     def batches_per_epoch(self, count: int) -> int:
         return -(-count // self._config.batch_size)
 
-    def has_words(self, example: Example) -> bool:
-        """Whether anything is left to read in a text."""
-        return bool(self._preprocessor.windows([example.text])[0])
-
     def collate(self, examples: Sequence[Example], rng: random.Random | None = None) -> Batch | None:
         """One batch; with `rng`, context is hidden and long texts are sampled, as training wants it."""
         windows, owners, kept = [], [], []
-        for example, cut in zip(examples, self._preprocessor.windows([e.text for e in examples]), strict=True):
+        for example, cut in zip(examples, self.reader.windows([e.text for e in examples]), strict=True):
             if not cut:
                 continue
             if rng is not None and len(cut) > self._config.most_windows:
@@ -86,7 +82,7 @@ class Batcher:
         if not kept:
             return None
         hide = [rng is not None and rng.random() < self._config.hide_context for _ in kept]
-        arrays = self._preprocessor.batch(
+        arrays = self.reader.batch(
             windows,
             [None if hide[o] else kept[o].category for o in owners],
             ["" if hide[o] and rng is not None and rng.random() < 0.7 else kept[o].source for o in owners],

@@ -21,6 +21,7 @@ from moderation.inference.bundle import (
     CARD,
     CONFIG,
     MODEL,
+    NGRAMS,
     PREPROCESSOR,
     TOKENIZER,
     LabelConfig,
@@ -29,6 +30,7 @@ from moderation.inference.bundle import (
     open_bundle,
     write_manifest,
 )  # fmt: skip
+from moderation.inference.ngrams import NgramModel
 from moderation.inference.preprocess import TextPreprocessorConfig
 from moderation.text.classifier import TASK, TextClassifier, TextClassifierSettings
 from moderation.text.matcher import TextItem
@@ -55,6 +57,7 @@ class Trained:
     """
 
     model: TorchClassifier
+    ngrams: NgramModel
     tokenizer: Tokenizer
     reading: TextPreprocessorConfig
     labels: tuple[str, ...]
@@ -73,6 +76,7 @@ def write_bundle(trained: Trained, config: TextTraining, folder: Path) -> Path:
         graph = Path(temporary) / "float.onnx"
         parity = export_float(trained.model, graph)
         quantise(graph, draft / MODEL)
+        trained.ngrams.save(draft / NGRAMS)
         trained.tokenizer.save(str(draft / TOKENIZER), pretty=False)
         _write_json(draft / PREPROCESSOR, trained.reading.model_dump(mode="json"))
         undecided = tuple(LabelConfig(name=n, thresholds=Thresholds(review=0.5)) for n in trained.labels)
@@ -134,6 +138,12 @@ def restore_bundle(folder: Path, dropout: float = 0.1) -> TorchClassifier:
         sources=reading.trained_sources,
         dropout=dropout,
     )
+
+
+def restore_ngrams(folder: Path) -> NgramModel:
+    """The n-gram half of a bundle."""
+    opened = open_bundle(folder)
+    return NgramModel.load(opened.file(NGRAMS), len(opened.read(CONFIG, TextBundleConfig).labels))
 
 
 def items_of(examples: Sequence[Example]) -> list[TextItem]:

@@ -29,6 +29,13 @@ class Noise(_Strict):
     most_neighbours: Annotated[int, Field(ge=1)] = 2
 
 
+class Ngrams(_Strict):
+    """The linear half: n-grams of at least `min_examples` texts; a higher `strength` trusts the examples more (C)."""
+
+    min_examples: Annotated[int, Field(ge=1)] = 2
+    strength: Positive = 20.0
+
+
 class Stage(_Strict):
     """One fit. `keep_layers` makes a shallower student out of the model before it, which becomes its teacher."""
 
@@ -71,6 +78,7 @@ class TextTraining(_Strict):
     # Going on from a bundle: how many items of the corpus are mixed in for each item of the user, against forgetting.
     replay: Annotated[float, Field(ge=0.0)] = 1.0
     noise: Noise = Noise()
+    ngrams: Ngrams = Ngrams()
     stages: tuple[Stage, ...]
     categories: tuple[str, ...] = CATEGORIES
     sources: dict[str, str] = {

@@ -19,8 +19,6 @@ CORPUS = Path(__file__).with_name("corpus")
 TRAIN_FILES = ("zh.jsonl", "zh_ordinary.jsonl", "en.jsonl")
 # Ordinary copy by another author: it sets thresholds and calibrates, and trains nothing.
 CALIBRATION_FILES = ("calibration_zh.jsonl",)
-# Written since the shipped bundle was trained; for the next one.
-LATER_FILES = ("later_zh.jsonl",)
 TEST_FILES = ("test_zh.jsonl", "test_en.jsonl")
 _KEYS = {"id", "scene", "category", "source", "text", "kind", "twin_of", "slice"}
 SLICES = ("evasion", "noise")
@@ -65,7 +63,7 @@ def corpus_hash(folder: Path = CORPUS, names: Sequence[str] = (*TRAIN_FILES, *CA
 def check(folder: Path = CORPUS) -> tuple[list[str], dict[str, Any]]:
     """Mistakes of the corpus, and its counts: near-duplicates, scenes on both sides, labels that are too few."""
     training, test = load_training(folder), load_test(folder)
-    others = _load(folder, (*CALIBRATION_FILES, *LATER_FILES))
+    others = load_calibration(folder)
     everything = [*training, *others, *(t.example for t in test if not t.slice)]
     mistakes = [f"id {i!r} is used {n} times" for i, n in Counter(e.id for e in everything).items() if n > 1]
     mistakes += [

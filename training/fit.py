@@ -20,16 +20,20 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from models.text import TextClassifier
+from moderation.inference.batching import batches
+from moderation.inference.ngrams import NgramModel
+from moderation.inference.preprocess import TextPreprocessor
 from training.batches import Batch, Batcher
 from training.config import Stage, TextTraining
 from training.examples import Example
+from training.export import INPUTS
 from training.metrics import macro_average_precision
 
 logger = logging.getLogger(__name__)
 
 BEST = "best.safetensors"
 _STATE, _PROGRESS = "checkpoint", "progress.json"
-_DEVELOPMENT_BATCH = 64
+_PREDICTED, _PREDICTED_CELLS = 64, 8192
 
 
 @dataclass
@@ -131,21 +135,29 @@ def _run(
     accelerator.end_training()
 
 
-def predict(model: TextClassifier, batcher: Batcher, examples: Sequence[Example]) -> NDArray[np.float32]:
-    """Logits (n, K) in float32; the maximum over the windows of a text, −30 where there is nothing to read."""
+def predict(
+    model: TextClassifier, reader: TextPreprocessor, examples: Sequence[Example], ngrams: NgramModel | None = None
+) -> NDArray[np.float32]:
+    """Logits (n, K) in float32; the maximum over the windows of a text, −30 where there is nothing to read.
+
+    With `ngrams`, their logits are added window by window, as a worker does.
+    """
     device = next(model.parameters()).device
-    logits = np.full((len(examples), len(batcher.labels)), -30.0, np.float32)
-    order = sorted(range(len(examples)), key=lambda i: len(examples[i].text))
+    cut = reader.windows([e.text for e in examples])
+    owners = np.array([owner for owner, windows in enumerate(cut) for _ in windows], np.int64)
+    windows = [window for of_one in cut for window in of_one]
+    logits = np.full((len(examples), len(model.config.labels)), -30.0, np.float32)
     model.eval()
     with torch.inference_mode():
-        for begin in range(0, len(order), _DEVELOPMENT_BATCH):
-            rows = order[begin : begin + _DEVELOPMENT_BATCH]
-            readable = [i for i in rows if batcher.has_words(examples[i])]
-            batch = batcher.collate([examples[i] for i in readable])
-            if batch is not None:
-                batch = batch.to(device)
-                items, _ = model(batch.ids, batch.mask, batch.category, batch.source)
-                logits[readable] = over_windows(items, batch.owner, len(readable)).float().cpu().numpy()
+        for rows in batches([len(w) for w in windows], most_items=_PREDICTED, most_cells=_PREDICTED_CELLS):
+            some = [windows[i] for i in rows]
+            of = [examples[owners[i]] for i in rows]
+            batch = reader.batch(some, [e.category for e in of], [e.source for e in of])
+            items, _ = model(*(torch.from_numpy(batch.feeds()[name]).to(device) for name in INPUTS))
+            found = items.float().cpu().numpy()
+            if ngrams is not None:
+                found = found + ngrams.logits([w.text for w in some])
+            np.maximum.at(logits, owners[rows], found)
     return logits
 
 
@@ -231,7 +243,7 @@ def _development_score(
     accelerator: Accelerator, model: TextClassifier, batcher: Batcher, development: Sequence[Example]
 ) -> float:
     with accelerator.autocast():
-        logits = predict(model, batcher, development)
+        logits = predict(model, batcher.reader, development)
     return macro_average_precision(logits, development, batcher.labels)
 
 

@@ -64,12 +64,7 @@ def evaded(example: Example, rng: random.Random) -> Example:
     cells = list(example.text)
     where = _words_that_matter(example, rng)
     if example.language == "en":
-        for i in where:
-            letter = cells[i].lower()
-            if letter in _LEET and rng.random() < 0.35:
-                cells[i] = rng.choice(_LEET[letter])
-            elif letter.isalpha() and rng.random() < 0.08:
-                cells[i] += rng.choice((letter, ".", "-", "*", " ", "_"))
+        _disguise(cells, where, rng)
         return _rewritten(example, cells)
     way = rng.random()
     if way < 0.5:
@@ -85,6 +80,41 @@ def evaded(example: Example, rng: random.Random) -> Example:
             if rng.random() < 0.4:
                 cells[i] += separator
     return _rewritten(example, cells)
+
+
+def _disguise(cells: Cells, where: Sequence[int], rng: random.Random) -> None:
+    """English words as they slip past a filter: signs for letters, letters masked, dropped, or held apart."""
+    for word in _words(cells, where):
+        way = rng.random()
+        if way < 0.45:
+            for i in word:
+                letter = cells[i].lower()
+                if letter in _LEET and rng.random() < 0.45:
+                    cells[i] = rng.choice(_LEET[letter])
+        elif way < 0.55:
+            separator = rng.choice((".", "-", "*", " ", "_", "·"))
+            for i in word[:-1]:
+                cells[i] += separator
+        elif way < 0.65:
+            for i in word[1:-1]:
+                if cells[i].lower() in "aeiou" or rng.random() < 0.2:
+                    cells[i] = rng.choice(("*", "", "."))
+        elif way < 0.7:
+            at = rng.choice(word)
+            cells[at] += rng.choice((cells[at], ".", "-", "*", " ", "_"))
+
+
+def _words(cells: Cells, where: Sequence[int]) -> list[list[int]]:
+    """The indexes of `where` that are letters, cut into words."""
+    words: list[list[int]] = []
+    for i in where:
+        if not cells[i].isalpha():
+            continue
+        if words and words[-1][-1] == i - 1:
+            words[-1].append(i)
+        else:
+            words.append([i])
+    return words
 
 
 def among_others(example: Example, others: Sequence[Example], rng: random.Random) -> Example:

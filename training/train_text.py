@@ -1,6 +1,6 @@
 """Read this first: labelled texts in, a calibrated, measured, hashed bundle out.
 
-    examples ─► split by scene ─► teacher ─► student ─► calibrate on unseen items ─► export ─► measure ─► bundle
+    examples ─► split by scene ─► teacher ─► student, n-grams ─► calibrate on unseen items ─► export ─► bundle
 
 Two ways in: `train` from a pretrained encoder and the corpus (how the shipped bundle is made), and `train_on` from a
 bundle and the user's own labels. Both can be killed at any moment and started again.
@@ -25,7 +25,7 @@ from moderation.inference.preprocess import TextPreprocessor, TextPreprocessorCo
 from moderation.policy.load import Policy
 from moderation.types import TEXT_LABELS
 from training.batches import Batcher
-from training.bundles import Trained, restore_bundle, write_bundle
+from training.bundles import Trained, restore_bundle, restore_ngrams, write_bundle
 from training.config import TextTraining
 from training.corpus import corpus_hash, load_calibration, load_training
 from training.duplicates import split
@@ -36,6 +36,7 @@ from training.export import round_words
 from training.fit import fit, predict
 from training.lexicon import lexicon_examples
 from training.metrics import average_precisions
+from training.ngrams import fit_ngrams
 
 logger = logging.getLogger(__name__)
 
@@ -72,9 +73,10 @@ def train(config: TextTraining, out: Path, command: str = "") -> Path:
     training = [*parts.training, *_lexicon_share(config, len(parts.training))]
 
     model = _stages(config, model, batcher, training, parts.development, out)
+    ngrams = fit_ngrams(training, TEXT_LABELS, config.ngrams)
     trained = Trained(
-        model, encoder.tokenizer(), reading, TEXT_LABELS, parts.calibration,
-        float_logits=predict(model, batcher, parts.calibration),
+        model, ngrams, encoder.tokenizer(), reading, TEXT_LABELS, parts.calibration,
+        float_logits=predict(model, preprocessor, parts.calibration, ngrams),
         held_out=parts.held_out,
         origin={"encoder": encoder.name, "data": f"training/corpus, sha256:{corpus_hash()}", "command": command},
     )  # fmt: skip
@@ -99,13 +101,16 @@ def train_on(bundle: Path, config: TextTraining, examples: Sequence[Example], ou
     batcher = Batcher(preprocessor, labels, config)
     replay = _sample(corpus.training, round(config.replay * len(own.training)))
 
-    before = predict(model, batcher, own.calibration)
-    model = _stages(config, model, batcher, [*own.training, *replay], [*own.development, *corpus.development], out)
-    after = predict(model, batcher, own.calibration)
+    training = [*own.training, *replay]
+    old = restore_ngrams(bundle)
+    before = predict(model, preprocessor, own.calibration, old)
+    model = _stages(config, model, batcher, training, [*own.development, *corpus.development], out)
+    ngrams = fit_ngrams(training, labels, config.ngrams, old)
+    after = predict(model, preprocessor, own.calibration, ngrams)
     held_out = [*own.calibration, *corpus.calibration]
     trained = Trained(
-        model, preprocessor.tokenizer, reading, labels, held_out,
-        float_logits=predict(model, batcher, held_out),
+        model, ngrams, preprocessor.tokenizer, reading, labels, held_out,
+        float_logits=predict(model, preprocessor, held_out, ngrams),
         held_out=corpus.held_out,
         origin={"bundle": opened.version, "data": f"own, sha256:{data}", "command": command},
         history={"before_after": compare(before, after, own.calibration, labels)},

@@ -1,6 +1,6 @@
 """A bundle: a folder with one trained model and all that is needed to use it, checked before it is used.
 
-    model.onnx  config.json  preprocessor_config.json  tokenizer.json  README.md  manifest.json
+    model.onnx  ngrams.npz  config.json  preprocessor_config.json  tokenizer.json  README.md  manifest.json
 
 `manifest.json` holds the SHA-256 of every other file; a bundle that differs from it is refused. Calibration and
 thresholds live in `config.json`, so they move without a new export.
@@ -18,8 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from moderation.errors import BundleError
 from moderation.hashing import file_sha256
 
-MANIFEST, CONFIG, PREPROCESSOR, MODEL, TOKENIZER, CARD = (
-    "manifest.json", "config.json", "preprocessor_config.json", "model.onnx", "tokenizer.json", "README.md",
+MANIFEST, CONFIG, PREPROCESSOR, MODEL, NGRAMS, TOKENIZER, CARD = (
+    "manifest.json", "config.json", "preprocessor_config.json", "model.onnx", "ngrams.npz", "tokenizer.json",
+    "README.md",
 )  # fmt: skip
 SHIPPED = Path(__file__).resolve().parents[1] / "bundles"
 _VERSION_DIGITS = 12

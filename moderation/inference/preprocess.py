@@ -49,12 +49,13 @@ class Window:
     """What the encoder reads at once.
 
     `ids`: int64 (L,), framed by <s> and </s>. `starts`, `ends`: int32 (L,), the range of the text as given that each
-    token was read from; empty at 0 for the frame.
+    token was read from; empty at 0 for the frame. `text`: what it reads, normalised.
     """
 
     ids: NDArray[np.int64]
     starts: NDArray[np.int32]
     ends: NDArray[np.int32]
+    text: str
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -165,4 +166,4 @@ def _window(tokens: list[tuple[int, int, int]], reading: Normalised) -> Window:
     starts, ends = np.zeros(len(ids), np.int32), np.zeros(len(ids), np.int32)
     starts[1:-1] = reading.starts[[a for _, a, _ in tokens]]
     ends[1:-1] = reading.ends[[b - 1 for _, _, b in tokens]]
-    return Window(ids, starts, ends)
+    return Window(ids, starts, ends, reading.text[tokens[0][1] : tokens[-1][2]])

@@ -54,18 +54,18 @@ class Normalised:
     @cached_property
     def codes(self) -> NDArray[np.uint32]:
         """uint32 (len(text),), the code points of `text`."""
-        return _codes(self.text)
+        return code_points(self.text)
 
 
 def normalise(text: str) -> Normalised:
     """Read one text. Any string is accepted, lone surrogates and control characters included."""
     table = tables()
-    codes, starts, ends = _read_characters(_codes(text), table)
+    codes, starts, ends = _read_characters(code_points(text), table)
     codes, starts, ends = _join_split_characters(codes, starts, ends)
     codes = _read_leet(codes, table)
     codes, starts, ends, breaks = _drop_separators(codes, starts, ends, table)
     codes, starts, ends, breaks = _settle_spaces(codes, starts, ends, breaks, table)
-    return Normalised(text, _string(codes), starts, ends, breaks)
+    return Normalised(text, from_code_points(codes), starts, ends, breaks)
 
 
 def join_lines(texts: Sequence[str]) -> tuple[str, NDArray[np.int64]]:
@@ -75,11 +75,13 @@ def join_lines(texts: Sequence[str]) -> tuple[str, NDArray[np.int64]]:
     return joined, np.concatenate(([0], np.cumsum(lengths + 1)[:-1])).astype(np.int64)
 
 
-def _codes(text: str) -> NDArray[np.uint32]:
+def code_points(text: str) -> NDArray[np.uint32]:
+    """uint32 (len(text),); lone surrogates are kept."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
 
 
-def _string(codes: NDArray[np.uint32]) -> str:
+def from_code_points(codes: NDArray[np.uint32]) -> str:
+    """The inverse of `code_points`."""
     return codes.astype("<u4").tobytes().decode("utf-32-le")
 
 

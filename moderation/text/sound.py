@@ -9,6 +9,7 @@ one with the second reading of characters that have two.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moderation.text.characters import HANZI, LATIN, UNICODE, tables
-from moderation.text.normalise import Normalised
+from moderation.text.normalise import Normalised, code_points, from_code_points
 
 # (spelling at the start or end of a syllable, the sound it is merged with)
 NEAR_INITIALS = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("n", "l"))
@@ -51,6 +52,11 @@ class Sounds:
     starts: NDArray[np.int32]
     ends: NDArray[np.int32]
     spelled: tuple[int, ...] = ()
+
+    @property
+    def codes(self) -> NDArray[np.uint32]:
+        """uint32 (len(text),), the code points of `text`."""
+        return code_points(self.text)
 
     def moved(self, index: NDArray[np.int32]) -> Sounds:
         """The same sounds of a reading in which `index[i]` is the place of what stood at i."""
@@ -94,19 +100,19 @@ def sound_table(*, regional: bool = False) -> SoundTable:
 def sounds_of(reading: Normalised, *, regional: bool = False) -> tuple[Sounds, Sounds]:
     """The reading by sound, with usual and with second readings."""
     table = sound_table(regional=regional)
-    codes = reading.codes
-    starts = np.arange(len(codes), dtype=np.int32)
-    ends = starts + np.int32(1)
-    keep, spelled = _spelled_syllables(reading.text, codes, table, ends)
-    kept = np.flatnonzero(keep)
-    positions = np.array([p for p, _ in spelled], dtype=np.int64)
-    where = tuple(np.searchsorted(kept, positions).tolist())
-    out: list[Sounds] = []
-    for column in (table.first, table.second):
-        sound = column[codes]
-        sound[positions] = [code for _, code in spelled]
-        out.append(Sounds(_string(sound[kept]), starts[kept], ends[kept], where))
-    return out[0], out[1]
+    usual, second = _by_sound(reading.text, reading.codes, table, (table.first, table.second))
+    return usual, second
+
+
+def usual_sounds(text: str) -> Sounds:
+    """A text that was read already (`Normalised.text`), by sound, with usual readings alone."""
+    table = sound_table()
+    return _by_sound(text, code_points(text), table, (table.first,))[0]
+
+
+def is_sound(codes: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """Which code points stand for a syllable."""
+    return (codes >= _FIRST_CODE) & (codes < _FIRST_CODE + len(sound_table().class_of))
 
 
 def sound_spellings(word: str, *, regional: bool = False) -> tuple[str, ...]:
@@ -115,6 +121,23 @@ def sound_spellings(word: str, *, regional: bool = False) -> tuple[str, ...]:
     options = [dict.fromkeys((int(table.first[ord(c)]), int(table.second[ord(c)]))) for c in word]
     combinations = itertools.islice(itertools.product(*options), _MOST_READINGS)
     return tuple("".join(map(chr, codes)) for codes in combinations)
+
+
+def _by_sound(
+    text: str, codes: NDArray[np.uint32], table: SoundTable, columns: Sequence[NDArray[np.uint32]]
+) -> list[Sounds]:
+    starts = np.arange(len(codes), dtype=np.int32)
+    ends = starts + np.int32(1)
+    keep, spelled = _spelled_syllables(text, codes, table, ends)
+    kept = np.flatnonzero(keep)
+    positions = np.array([p for p, _ in spelled], dtype=np.int64)
+    where = tuple(np.searchsorted(kept, positions).tolist())
+    out: list[Sounds] = []
+    for column in columns:
+        sound = column[codes]
+        sound[positions] = [code for _, code in spelled]
+        out.append(Sounds(from_code_points(sound[kept]), starts[kept], ends[kept], where))
+    return out
 
 
 def _spelled_syllables(
@@ -166,7 +189,3 @@ def _segment(letters: str) -> tuple[str, ...]:
             if tail:
                 return (head, *tail)
     return ()
-
-
-def _string(codes: NDArray[np.uint32]) -> str:
-    return codes.astype("<u4").tobytes().decode("utf-32-le")

@@ -126,7 +126,7 @@ class TestFit:
         stage = Stage(epochs=3, learning_rate=3e-3, head_learning_rate=1e-2)
         b = Batcher(TextPreprocessor(tiny_tokenizer(), tiny_reading()), LABELS, config)
         model = fit(tiny_model(LABELS), stage, config, b, examples[:60], examples[60:], folder)
-        return predict(model, b, examples[60:])
+        return predict(model, b.reader, examples[60:])
 
     def test_it_learns(self, tmp_path: Path) -> None:
         logits = self.run(tmp_path)
@@ -167,7 +167,7 @@ class TestFit:
         student = fit(
             shallower(teacher, [0]), taught, config, b, examples[:60], examples[60:], tmp_path / "student", teacher
         )
-        scores = average_precisions(predict(student, b, examples[60:]), examples[60:], LABELS)
+        scores = average_precisions(predict(student, b.reader, examples[60:]), examples[60:], LABELS)
         assert scores["medical_claim"] > 0.9
 
 
