@@ -38,9 +38,14 @@ def _parser() -> argparse.ArgumentParser:
         "--config",
         type=Path,
         metavar="FILE",
-        help="settings (default: text.yaml of configs/train, with --init own.yaml)",
+        help="settings (default: text.yaml of configs/train; renew.yaml with --init, own.yaml with --data)",
     )
-    text.add_argument("--init", type=Path, metavar="BUNDLE", help="go on from this bundle")
+    text.add_argument(
+        "--init",
+        type=Path,
+        metavar="BUNDLE",
+        help="go on from this bundle, with the corpus as it is now or with --data",
+    )
     text.add_argument("--data", type=Path, metavar="FILE", help="your labels: JSON Lines or TSV (with --init)")
     text.add_argument("--label", choices=TEXT_LABELS, help="which label a 0/1 column `label` is")
     text.add_argument("--labels", nargs="+", choices=TEXT_LABELS, help="which labels a column `labels` is about")
@@ -78,17 +83,19 @@ def _parser() -> argparse.ArgumentParser:
 def _text(args: argparse.Namespace) -> int:
     from training.config import load_config
     from training.tables import load_table
-    from training.train_text import train, train_on
+    from training.train_text import renew, train, train_on
 
-    if (args.init is None) != (args.data is None):
-        print("error: --init and --data go together.", file=sys.stderr)
+    if args.data and not args.init:
+        print("error: --data goes with --init BUNDLE.", file=sys.stderr)
         return 2
-    path = args.config or CONFIGS / ("own.yaml" if args.init else "text.yaml")
+    path = args.config or CONFIGS / ("own.yaml" if args.data else "renew.yaml" if args.init else "text.yaml")
     config = load_config(path, name=args.name, encoder=args.encoder)
     command = shlex.join(["python", "-m", "training", *sys.argv[1:]])
-    if args.init:
+    if args.data:
         examples = load_table(args.data, label=args.label, labels=args.labels)
         bundle = train_on(args.init, config, examples, args.out, command)
+    elif args.init:
+        bundle = renew(args.init, config, args.out, command)
     else:
         bundle = train(config, args.out, command)
     print(f"bundle: {bundle}\ncard:   {bundle / 'README.md'}")

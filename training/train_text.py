@@ -2,8 +2,8 @@
 
     examples ─► split by scene ─► teacher ─► student, n-grams ─► calibrate on unseen items ─► export ─► bundle
 
-Two ways in: `train` from a pretrained encoder and the corpus (how the shipped bundle is made), and `train_on` from a
-bundle and the user's own labels. Both can be killed at any moment and started again.
+Three ways in: `train` from a pretrained encoder and the corpus; `renew` from a bundle once the corpus has grown, as
+the shipped one is; `train_on` from a bundle and the user's own labels. All can be killed and started again.
 """
 
 from __future__ import annotations
@@ -79,6 +79,28 @@ def train(config: TextTraining, out: Path, command: str = "") -> Path:
         float_logits=predict(model, preprocessor, parts.calibration, ngrams),
         held_out=parts.held_out,
         origin={"encoder": encoder.name, "data": f"training/corpus, sha256:{corpus_hash()}", "command": command},
+    )  # fmt: skip
+    return write_bundle(trained, config, out / "bundle")
+
+
+def renew(bundle: Path, config: TextTraining, out: Path, command: str = "") -> Path:
+    """Go on from `bundle` with the corpus as it is now; what the bundle held out stays held out."""
+    opened = open_bundle(bundle)
+    model = restore_bundle(bundle, dropout=config.dropout)
+    labels = model.config.labels
+    _claim(out, config, f"{opened.digest} {corpus_hash()}")
+    parts = _with_more_ordinary(_split_as_before(config, opened, load_training()))
+    reading = opened.read(PREPROCESSOR, TextPreprocessorConfig)
+    preprocessor = TextPreprocessor(opened.file(TOKENIZER), reading)
+    training = [*parts.training, *_lexicon_share(config, len(parts.training))]
+
+    model = _stages(config, model, Batcher(preprocessor, labels, config), training, parts.development, out)
+    ngrams = fit_ngrams(training, labels, config.ngrams)
+    trained = Trained(
+        model, ngrams, preprocessor.tokenizer, reading, labels, parts.calibration,
+        float_logits=predict(model, preprocessor, parts.calibration, ngrams),
+        held_out=parts.held_out,
+        origin={"bundle": opened.version, "data": f"training/corpus, sha256:{corpus_hash()}", "command": command},
     )  # fmt: skip
     return write_bundle(trained, config, out / "bundle")
 

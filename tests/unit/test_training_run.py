@@ -38,7 +38,7 @@ from training.export import export_float, quantise, restore
 from training.fit import fit, predict
 from training.metrics import average_precisions, macro_f1
 from training.tables import load_table
-from training.train_text import train_on
+from training.train_text import renew, train_on
 
 CONFIGS = Path(train_text.__file__).resolve().parents[1] / "configs" / "train"
 LABELS = ("medical_claim", "superstition")
@@ -271,6 +271,24 @@ class TestOwnLabels:
         assert train_on(tiny_bundle, config, examples, tmp_path / "run") == bundle
         with pytest.raises(TrainingError, match="other settings or data"):
             train_on(tiny_bundle, config, examples[:-2], tmp_path / "run")
+
+    def test_a_grown_corpus_renews_a_bundle_and_leaves_held_out_what_was(
+        self, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(train_text, "load_training", lambda: tiny_examples(120))
+        monkeypatch.setattr(train_text, "load_calibration", lambda: [])
+        trained_on: list[str] = []
+        real = train_text.fit_ngrams
+        monkeypatch.setattr(
+            train_text, "fit_ngrams", lambda e, *rest: trained_on.extend(x.id for x in e) or real(e, *rest)
+        )
+        bundle = renew(tiny_bundle, tiny_config(name="text-tiny-2"), tmp_path / "run")
+        manifest = open_bundle(bundle).manifest
+        assert manifest.name == "text-tiny-2"
+        assert manifest.training["held_out"] == open_bundle(tiny_bundle).manifest.training["held_out"]
+        held_out = {i for ids in manifest.training["held_out"].values() for i in ids}
+        assert held_out.isdisjoint(trained_on)
+        assert len(trained_on) == 120 - len(held_out)
 
     def test_too_few_groups_are_refused_before_anything_is_written(self, tiny_bundle: Path, tmp_path: Path) -> None:
         examples = [replace(e, group="one") for e in tiny_examples(20)]
