@@ -8,11 +8,11 @@ import sys
 from collections.abc import Sequence
 
 from moderation import __version__
-from moderation.commands import bench, demo, models, policy, scan, text
+from moderation.commands import bank, bench, demo, models, policy, scan, text
 from moderation.errors import ModerationError
 from moderation.telemetry import configure_logging
 
-COMMANDS = (scan, text, demo, policy, models, bench)
+COMMANDS = (scan, text, demo, bank, policy, models, bench)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -97,3 +97,7 @@ class MissingDependencyError(ModelError):
 
 class BundleError(ModelError):
     """A bundle of a trained model is missing, incomplete, or not what its manifest says."""
+
+
+class BankError(ModerationError):
+    """A bank of known clips is unreadable or broken, or a change to it is not possible."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from moderation.bank.live import BankSnapshot
 from moderation.media import Media
 from moderation.types import Finding
 
@@ -71,6 +72,18 @@ def photograph(
     return named, Evidence(moments, _strip(media))
 
 
+def with_bank_pictures(evidence: Evidence, findings: Sequence[Finding], bank: BankSnapshot) -> Evidence:
+    """The evidence with the known clip's picture for each finding that matched one, under the name it carries."""
+    moments = dict(evidence.moments)
+    for finding in findings:
+        if finding.match is None or finding.match.picture is None:
+            continue
+        clip_id = Path(finding.match.picture).parent.name
+        middle = ((finding.match.start_s or 0.0) + (finding.match.end_s or 0.0)) / 2
+        moments[finding.match.picture] = _from_jpeg(middle, bank.picture(clip_id, middle))
+    return replace(evidence, moments=moments)
+
+
 def write_snapshots(folder: Path, evidence: Evidence) -> None:
     """Write the pictures below `folder`, under the names that findings carry."""
     for name, moment in evidence.moments.items():
@@ -92,6 +105,14 @@ def _strip(media: Media) -> tuple[Moment, ...]:
     else:
         times = [round(duration * (i + 0.5) / STRIP_FRAMES, 3) for i in range(STRIP_FRAMES)]
     return tuple(_moment(f.pts_s, f.image) for f in media.frames_at(times, max_side=STRIP_SIDE))
+
+
+def _from_jpeg(time_s: float, jpeg: bytes) -> Moment:
+    import cv2
+
+    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    height, width = picture.shape[:2] if picture is not None else (0, 0)
+    return Moment(time_s, jpeg, width, height)
 
 
 def _moment(time_s: float, image: NDArray[np.uint8]) -> Moment:

@@ -1,6 +1,6 @@
 """Read this first: one video in, one verdict out.
 
-    open ─► watch (frames: text on screen, codes) ─► listen (speech) ─► read (terms, meaning) ─► decide ─► photograph
+    open ─► watch (screen text, codes, hashes) ─► listen (speech) ─► read (terms, meaning) ─► decide ─► photograph
 
 Each step is a room of its own; this page only passes their results on. Whatever could not be read becomes a
 warning, because silence is never reported as clean.
@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import Self
 
 from moderation import __version__
+from moderation.bank.live import BankSnapshot, LiveBank
 from moderation.errors import InputError, MetadataError, ModerationError
-from moderation.evidence import Evidence, photograph
+from moderation.evidence import Evidence, photograph, with_bank_pictures
 from moderation.media import DecoderPool, Media, open_media
 from moderation.metadata import VideoMetadata, load_metadata
 from moderation.policy.brands import BrandWords, brand_findings
 from moderation.policy.codes import code_findings
 from moderation.policy.decide import classifier_findings, fuse, label_scores, settle, suggest, term_findings
 from moderation.policy.goods import price_findings, qualification_findings
+from moderation.policy.known import known_findings
 from moderation.policy.load import Policy
 from moderation.settings import ScanSettings
 from moderation.telemetry import Stopwatch
@@ -34,6 +36,7 @@ from moderation.transcript.asr import open_recogniser
 from moderation.transcript.ocr import ScreenTextReader
 from moderation.transcript.subtitles import read_sidecars
 from moderation.types import ErrorInfo, Finding, Utterance, Verdict, Versions
+from moderation.visual.hashes import FrameHashes, copy_views
 from moderation.visual.qr import CodeReader, CodeSighting
 
 logger = logging.getLogger(__name__)
@@ -47,10 +50,11 @@ NO_CLASSIFIER = "text classifier: switched off; words were searched for terms on
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the pictures gave: text on screen, codes, and how much was looked at."""
+    """What the pictures gave: text on screen, codes, hashes, and how much was looked at."""
 
     utterances: tuple[Utterance, ...]
     codes: tuple[CodeSighting, ...]
+    hashes: tuple[FrameHashes, ...]
     warnings: tuple[str, ...]
 
 
@@ -74,6 +78,7 @@ class Scanner:
         self._matcher = TermMatcher(self.policy.lexicon, self.policy.guards)
         self._classifier = TextClassifier(self.settings.text) if self.settings.text else None
         self._brands = BrandWords(self.policy.brands, self.policy.rules.brand_words)
+        self._bank = LiveBank(self.settings.bank) if self.settings.bank else None
         self._screen = ScreenTextReader(self.settings.ocr)
         self._recogniser, self._no_speech = open_recogniser(self.settings.speech)
         self._decoders = DecoderPool()
@@ -93,6 +98,8 @@ class Scanner:
         bundles = {"ocr": self._screen.version}
         if self._classifier is not None:
             bundles["text"] = self._classifier.version
+        if self._bank is not None:
+            bundles["bank"] = self._bank.current().version
         if self._recogniser is not None:
             bundles["asr"] = self._recogniser.version
         return Versions(__version__, self.policy.hash, bundles)
@@ -130,24 +137,29 @@ class Scanner:
         video_id = meta.id if meta and meta.id else media.sha256[:16]
         sidecars, sidecar_warnings = read_sidecars(path)
 
-        seen = self._watch(media, watch)
+        bank = self._bank.current() if self._bank is not None else None
+        seen = self._watch(media, watch, hashed=bank is not None and len(bank.clips) > 0)
         written = [*(meta.utterances() if meta else ()), *media.subtitles(), *sidecars, *seen.utterances]
         spoken, speech_warnings = self._listen(media, written, meta, watch)
         media.require_something_read()
         transcript = sorted([*written, *spoken], key=_reading_order)
         with watch("text"):
             meanings = self._understand(transcript, meta)
-            findings = self._judge(transcript, meanings, seen.codes, meta)
+            findings = self._judge(transcript, meanings, seen, bank, meta)
         evidence = None
         if with_pictures:
             with watch("evidence"):
                 findings, evidence = photograph(media, video_id, findings, side=self.settings.snapshot_side)
+                if bank is not None:
+                    evidence = with_bank_pictures(evidence, findings, bank)
 
         warnings = [*media.warnings, *sidecar_warnings, *seen.warnings, *speech_warnings]
         if meta is None:
             warnings.append(NO_METADATA)
         if self._classifier is None:
             warnings.append(NO_CLASSIFIER)
+        if bank is not None and bank.warning:
+            warnings.append(bank.warning)
         verdict = Verdict(
             id=video_id,
             path=str(path),
@@ -163,11 +175,12 @@ class Scanner:
         )
         return Scan(verdict, evidence)
 
-    def _watch(self, media: Media, watch: Stopwatch) -> Seen:
-        """Pictures: text on screen and codes, frame by frame, so that memory stays flat."""
+    def _watch(self, media: Media, watch: Stopwatch, *, hashed: bool) -> Seen:
+        """Pictures: text on screen, codes and, if asked for, hashes; frame by frame, so that memory stays flat."""
         if media.info.is_picture:
-            return self._watch_picture(media, watch)
+            return self._watch_picture(media, watch, hashed=hashed)
         screen, codes, last, warnings = self._screen.start(), CodeReader(), 0.0, []
+        hashes: list[FrameHashes | None] = []
         limit_s = self.settings.limits.time_limit_s(media.info.duration_s)
         with closing(media.frames()) as frames:
             for frame in watch.each("decode", frames):
@@ -176,6 +189,7 @@ class Scanner:
                     screen.push(frame)
                 with watch("visual"):
                     codes.push(frame)
+                    hashes += [copy_views(frame)] if hashed else []
                 if watch.elapsed() > limit_s:
                     warnings.append(
                         f"time: the limit of {limit_s:.0f} s of work was reached; pictures after {last:.1f} s were not "
@@ -184,18 +198,21 @@ class Scanner:
                     break
         with watch("ocr"):
             text = screen.finish(last if warnings else media.info.duration_s or last)
-        return Seen(text.utterances, tuple(codes.finish()), (*text.warnings, *codes.warnings, *warnings))
+        said = (*text.warnings, *codes.warnings, *warnings)
+        return Seen(text.utterances, tuple(codes.finish()), tuple(h for h in hashes if h), said)
 
-    def _watch_picture(self, media: Media, watch: Stopwatch) -> Seen:
-        codes, utterances, warnings = CodeReader(), [], []
+    def _watch_picture(self, media: Media, watch: Stopwatch, *, hashed: bool) -> Seen:
+        codes, utterances, warnings, hashes = CodeReader(), [], [], []
         for frame in watch.each("decode", media.frames(max_side=self.settings.picture_side)):
             with watch("ocr"):
                 text = self._screen.read_picture(frame)
             with watch("visual"):
                 codes.push(frame)
+                hashes += [copy_views(frame)] if hashed else []
             utterances += text.utterances
             warnings += text.warnings
-        return Seen(tuple(utterances), tuple(codes.finish()), (*warnings, *codes.warnings))
+        said = (*warnings, *codes.warnings)
+        return Seen(tuple(utterances), tuple(codes.finish()), tuple(h for h in hashes if h), said)
 
     def _listen(
         self, media: Media, written: list[Utterance], meta: VideoMetadata | None, watch: Stopwatch
@@ -229,16 +246,19 @@ class Scanner:
         self,
         transcript: list[Utterance],
         meanings: list[Meaning],
-        codes: tuple[CodeSighting, ...],
+        seen: Seen,
+        bank: BankSnapshot | None,
         meta: VideoMetadata | None,
     ) -> list[Finding]:
-        """All findings: terms and meaning, brands in words, codes, price, licences."""
+        """All findings: terms and meaning, brands in words, codes, known clips, price, licences."""
         policy, rules = self.policy, self.policy.rules
         readings = read(transcript, self._matcher, category=meta.category if meta else None)
         findings = term_findings(policy, readings, meta)
         if self._classifier is not None:
             findings = fuse(findings, classifier_findings(policy, meanings, meta, self._classifier.thresholds))
-        scored = code_findings(rules.qr, codes)
+        scored = code_findings(rules.qr, seen.codes)
+        if bank is not None:
+            scored += known_findings(bank.clips.find(seen.hashes))
         if meta is not None:
             scored += brand_findings(self._brands, rules.brand_words, transcript, meta)
             scored += price_findings(self._brands, rules.price, meta)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from moderation.bank.folder import default_bank
 from moderation.media import MediaLimits, SamplingSettings
 from moderation.text.classifier import TextClassifierSettings
 from moderation.transcript.asr import SpeechSettings
@@ -17,7 +18,7 @@ from moderation.transcript.ocr import OcrSettings
 @dataclass(frozen=True, slots=True)
 class ScanSettings:
     """How videos are scored. `policy` None means the shipped one; `speech` None switches speech off,
-    `text` None the text classifier."""
+    `text` None the text classifier, `bank` None the comparison with known clips."""
 
     policy: Path | None = None
     limits: MediaLimits = field(default_factory=MediaLimits)
@@ -25,6 +26,7 @@ class ScanSettings:
     ocr: OcrSettings = field(default_factory=OcrSettings)
     speech: SpeechSettings | None = field(default_factory=SpeechSettings)
     text: TextClassifierSettings | None = field(default_factory=TextClassifierSettings)
+    bank: Path | None = field(default_factory=default_bank)
     # A listing's picture is read at up to this longer side: its small print matters and it is one frame.
     picture_side: int = 2560
     # A moment of evidence is photographed for the report at this longer side, in pixels.

@@ -13,6 +13,14 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def empty_bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """No test sees the bank of whoever runs it, subprocesses included."""
+    folder = tmp_path_factory.mktemp("bank") / "empty"
+    os.environ["MODERATION_BANK"] = str(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real clips that MODERATION_TEST_DATA names; skips where it is absent."""

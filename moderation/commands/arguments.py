@@ -35,5 +35,11 @@ def add_text_bundle_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_bank_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--bank", type=Path, metavar="DIR", help="bank folder (default: $MODERATION_BANK, or the user's data folder)"
+    )
+
+
 def add_json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a line on standard output")

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from moderation.commands.arguments import (
     SubParsers,
+    add_bank_option,
     add_command,
     add_json_option,
     add_policy_option,
@@ -41,6 +42,7 @@ def add_parser(commands: SubParsers) -> None:
     parser.add_argument("--refuse-long", action="store_true", help="refuse videos above the duration limit")
     add_policy_option(parser)
     add_text_bundle_option(parser)
+    add_bank_option(parser)
     add_json_option(parser)
 
 
@@ -75,6 +77,8 @@ def scan_settings(args: argparse.Namespace) -> ScanSettings:
     from moderation.text.classifier import TextClassifierSettings
 
     settings = ScanSettings(policy=args.policy, text=TextClassifierSettings(bundle=args.text_bundle))
+    if args.bank is not None:
+        settings = replace(settings, bank=args.bank)
     if args.no_speech:
         settings = replace(settings, speech=None)
     if args.refuse_long:

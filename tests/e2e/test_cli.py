@@ -157,3 +157,73 @@ def test_models_verify_hashes_what_is_installed() -> None:
     assert done.returncode == 0
     assert {"ocr"} <= {f["model"] for f in files}
     assert all(len(f["sha256"]) == 64 for f in files)
+
+
+@pytest.fixture(scope="module")
+def clip_and_copy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A clip of six scenes, and a smaller copy of its middle with a caption."""
+    import av
+    import cv2
+
+    folder = tmp_path_factory.mktemp("known")
+    scenes = []
+    for seed in range(6):
+        small = np.random.default_rng(seed).integers(0, 256, (6, 10, 3)).astype(np.uint8)
+        scenes.append(cv2.resize(small, (480, 272), interpolation=cv2.INTER_CUBIC).astype(np.uint8))
+
+    def write(path: Path, pictures: list[np.ndarray], crf: str) -> Path:
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("libx264", rate=8)
+            stream.height, stream.width = pictures[0].shape[:2]
+            stream.pix_fmt, stream.options = "yuv420p", {"crf": crf}
+            for picture in pictures:
+                for _ in range(16):
+                    container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+            container.mux(stream.encode())
+        return path
+
+    def changed(picture: np.ndarray) -> np.ndarray:
+        small = cv2.resize(picture, (320, 180), interpolation=cv2.INTER_AREA).astype(np.uint8)
+        return cv2.putText(small, "new", (10, 170), 0, 1.0, (255, 255, 255), 3).astype(np.uint8)
+
+    original = write(folder / "original.mp4", scenes, "20")
+    return original, write(folder / "copy.mp4", [changed(s) for s in scenes[1:5]], "34")
+
+
+def test_a_copy_of_a_known_violation_is_found_until_its_entry_is_switched_off(
+    clip_and_copy: tuple[Path, Path], tmp_path: Path
+) -> None:
+    original, copy = clip_and_copy
+    bank, report = tmp_path / "bank", tmp_path / "report"
+    (entry,) = lines(run("bank", "add", "--kind", "violation", "taken down", original, "--bank", bank, "--json"))
+    scan = ("scan", copy, "--no-speech", "--json", "--bank", bank)
+    (verdict,) = lines(run(*scan, "--report", report))
+    finding = next(f for f in verdict["findings"] if f["label"] == "known_violation")
+    assert (finding["source"], finding["detector"], finding["text"]) == ("bank", "bank", "taken down")
+    assert finding["match"]["start_s"] == pytest.approx(2.0, abs=1.0)
+    assert finding["match"]["similarity"] > 0.7
+    assert verdict["versions"]["bundles"]["bank"].startswith("sha256:")
+    for picture in (finding["snapshot"], finding["match"]["picture"]):
+        assert (report / picture).read_bytes().startswith(b"\xff\xd8")
+    assert "% with taken down" in next(report.glob("*.html")).read_text("utf-8")
+
+    assert run("bank", "disable", entry["id"][:6], "--bank", bank).returncode == 0
+    (verdict,) = lines(run(*scan))
+    assert not [f for f in verdict["findings"] if f["label"] == "known_violation"]
+    (listed,) = lines(run("bank", "list", "--bank", bank, "--json"))
+    assert listed["enabled"] is False
+
+
+def test_a_bank_says_what_is_wrong(clip_and_copy: tuple[Path, Path], tmp_path: Path) -> None:
+    original, _ = clip_and_copy
+    add = ("bank", "add", "--kind", "violation", "x", "--bank", tmp_path / "bank")
+    assert run(*add, original).returncode == 0
+    twice = run(*add, original, tmp_path / "absent.mp4")
+    assert twice.returncode == 1
+    assert b"in the bank already" in twice.stderr
+    assert b"absent.mp4" in twice.stderr
+    index = tmp_path / "bank" / "bank.json"
+    index.write_bytes(index.read_bytes()[:40])
+    broken = run("scan", original, "--bank", tmp_path / "bank")
+    assert broken.returncode == 2
+    assert b"bank.json" in broken.stderr

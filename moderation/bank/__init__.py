@@ -1,0 +1,1 @@
+"""Banks of what is known already: confirmed violating clips, kept as hashes."""
