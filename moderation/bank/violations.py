@@ -15,9 +15,9 @@ from moderation.media import Media
 from moderation.visual.hashes import original_views
 from moderation.visual.known import KnownClip
 
-# Twice as dense as a scan looks, so that each of its frames has one near it in time.
-_INTERVAL_S = 0.5
-_MOST_FRAMES = 4000
+# Denser than a scan looks, so that each of its frames has one near it in time, however fast things move.
+_INTERVAL_S = 0.25
+_MOST_FRAMES = 8000
 _PICTURE_EVERY_S, _PICTURE_SIDE, _PICTURE_QUALITY = 2.0, 320, 70
 
 

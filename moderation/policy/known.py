@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from moderation.types import Action, BankMatch, Finding
 from moderation.visual.known import ClipMatch
 
-# Few frames that agree may be a shared title card; from five on, their likeness alone counts.
+# Few frames that agree may be a shared title card; from five on, their likeness alone counts. The same footage with
+# other words in it may be innocent now: half of the score asks how alike the whole frames are.
 _ENOUGH_FRAMES, _FIRST_FRAME = 5, 0.75
 
 
@@ -16,7 +17,7 @@ def known_findings(matches: Iterable[ClipMatch]) -> list[Finding]:
     return [
         Finding(
             label="known_violation",
-            score=round(match.similarity * _by_frames(match.frames), 4),
+            score=round((match.similarity + match.whole) / 2 * _by_frames(match.frames), 4),
             action=Action.REVIEW,
             source="bank",
             detector="bank",

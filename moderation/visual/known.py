@@ -16,7 +16,7 @@ from moderation.visual.hashes import HASH_BITS, Bits, FrameHashes, View, distanc
 
 # Of 256 bits. Unrelated pictures of real clips differed by 95 and more, copies by 60 and less (see README).
 _ALIKE, _ALIKE_ON_AVERAGE, _SAME = 76, 64, 24
-_LEAST_FRAMES, _LEAST_SPAN_S = 3, 2.0
+_LEAST_FRAMES, _LEAST_SPAN_S = 3, 1.5
 _SPEEDS = np.sort(np.concatenate((np.arange(0.75, 1.3, 0.025), [1.0])))
 _WINDOW_S = 1.0
 
@@ -36,12 +36,14 @@ class KnownClip:
 class ClipMatch:
     """A part of the clip that was looked up, and the moment of the known clip that it repeats.
 
-    `similarity` is 1 for equal hashes and 0 for what chance gives; `frames`, how many frames agree.
+    `similarity` is 1 for equal hashes and 0 for what chance gives, by the part of each frame that agrees best;
+    `whole` is the same by whole frames, lower where other words stand in the picture. `frames`: how many agree.
     """
 
     clip_id: str
     name: str
     similarity: float
+    whole: float
     frames: int
     start_s: float
     end_s: float
@@ -52,15 +54,17 @@ class ClipMatch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Hits:
-    """Pairs of frames that hash alike: (index of the query's frame, its time, time in the known clip, distance)."""
+    """Pairs of frames that hash alike: (index of the query's frame, its time, time in the known clip, distance, whether
+    it is of whole frames)."""
 
     frame: NDArray[np.int64]
     time_s: NDArray[np.float64]
     clip_s: NDArray[np.float64]
     distance: NDArray[np.int64]
+    whole: NDArray[np.bool_]
 
     def chosen(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> _Hits:
-        return _Hits(self.frame[which], self.time_s[which], self.clip_s[which], self.distance[which])
+        return _Hits(self.frame[which], self.time_s[which], self.clip_s[which], self.distance[which], self.whole[which])
 
 
 class KnownClips:
@@ -96,7 +100,7 @@ class KnownClips:
         )
 
     def _hits(self, frames: Sequence[FrameHashes]) -> tuple[NDArray[np.int64], _Hits]:
-        clips, frame, time_s, clip_s, distance = [], [], [], [], []
+        clips, frame, time_s, clip_s, distance, whole = [], [], [], [], [], []
         for index, hashes in enumerate(frames):
             for bits, view in zip(hashes.bits, hashes.views, strict=True):
                 known, owner, times = self._by_view[View(view)]
@@ -107,7 +111,8 @@ class KnownClips:
                 time_s.append(np.full(len(near), hashes.time_s))
                 clip_s.append(times[near])
                 distance.append(apart[near])
-        together = _Hits(*(np.concatenate(column) for column in (frame, time_s, clip_s, distance)))
+                whole.append(np.full(len(near), view == View.WHOLE))
+        together = _Hits(*(np.concatenate(column) for column in (frame, time_s, clip_s, distance, whole)))
         return np.concatenate(clips), together
 
     @staticmethod
@@ -121,9 +126,23 @@ class KnownClips:
             return None
         here, there = line.time_s, line.clip_s
         return ClipMatch(
-            clip.id, clip.name, max(1.0 - 2.0 * apart / HASH_BITS, 0.0), count,
+            clip.id, clip.name, _similarity(apart), _similarity(_apart_as_wholes(hits, line)), count,
             float(here.min()), float(here.max()), float(there.min()), float(there.max()), speed,
         )  # fmt: skip
+
+
+def _similarity(apart: float) -> float:
+    return max(1.0 - 2.0 * apart / HASH_BITS, 0.0)
+
+
+def _apart_as_wholes(hits: _Hits, line: _Hits) -> float:
+    """The mean distance of whole frames along a line; where the wholes are not alike, the limit of likeness counts."""
+    wholes = hits.chosen(hits.whole)
+    nearest = []
+    for frame, clip_s in zip(line.frame, line.clip_s, strict=True):
+        there = (wholes.frame == frame) & (np.abs(wholes.clip_s - clip_s) <= _WINDOW_S)
+        nearest.append(wholes.distance[there].min(initial=_ALIKE))
+    return float(np.mean(nearest))
 
 
 def _best_line(hits: _Hits) -> tuple[float, _Hits]:
