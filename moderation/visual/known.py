@@ -12,10 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from moderation.visual.hashes import HASH_BITS, Bits, FrameHashes, View, distances
+from moderation.visual.hashes import HASH_BITS, Bits, FrameHashes, View
 
 # Of 256 bits. Unrelated pictures of real clips differed by 95 and more, copies by 60 and less (see README).
 _ALIKE, _ALIKE_ON_AVERAGE, _SAME = 76, 64, 24
+# Of the first 128 bits: half of the limit and two and a half deviations; chance gives 64.
+_HALF_ALIKE = 52
 _LEAST_FRAMES, _LEAST_SPAN_S = 3, 1.5
 _SPEEDS = np.sort(np.concatenate((np.arange(0.75, 1.3, 0.025), [1.0])))
 _WINDOW_S = 1.0
@@ -92,9 +94,9 @@ class KnownClips:
     def _gathered(self, view: View) -> tuple[Bits, NDArray[np.int64], NDArray[np.float64]]:
         rows = [clip.views == view for clip in self._clips]
         if not rows:
-            return np.empty((0, 4), np.uint64), np.empty(0, np.int64), np.empty(0, np.float64)
+            return np.empty((4, 0), np.uint64), np.empty(0, np.int64), np.empty(0, np.float64)
         return (
-            np.concatenate([clip.bits[r] for clip, r in zip(self._clips, rows, strict=True)]),
+            np.ascontiguousarray(np.concatenate([c.bits[r] for c, r in zip(self._clips, rows, strict=True)]).T),
             np.repeat(np.arange(len(rows)), [int(r.sum()) for r in rows]),
             np.concatenate([clip.times[r] for clip, r in zip(self._clips, rows, strict=True)]).astype(np.float64),
         )
@@ -104,13 +106,12 @@ class KnownClips:
         for index, hashes in enumerate(frames):
             for bits, view in zip(hashes.bits, hashes.views, strict=True):
                 known, owner, times = self._by_view[View(view)]
-                apart = distances(bits, known)
-                near = np.flatnonzero(apart <= _ALIKE)
+                near, apart = _near(bits, known)
                 clips.append(owner[near])
                 frame.append(np.full(len(near), index))
                 time_s.append(np.full(len(near), hashes.time_s))
                 clip_s.append(times[near])
-                distance.append(apart[near])
+                distance.append(apart)
                 whole.append(np.full(len(near), view == View.WHOLE))
         together = _Hits(*(np.concatenate(column) for column in (frame, time_s, clip_s, distance, whole)))
         return np.concatenate(clips), together
@@ -129,6 +130,15 @@ class KnownClips:
             clip.id, clip.name, _similarity(apart), _similarity(_apart_as_wholes(hits, line)), count,
             float(here.min()), float(here.max()), float(there.min()), float(there.max()), speed,
         )  # fmt: skip
+
+
+def _near(bits: Bits, known: Bits) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Columns of `known` (4, N) within `_ALIKE` bits, and their distances. Half of the bits rules most of them out."""
+    half = np.bitwise_count(known[0] ^ bits[0]) + np.bitwise_count(known[1] ^ bits[1])
+    left = np.flatnonzero(half <= _HALF_ALIKE)
+    apart = half[left].astype(np.int64) + np.bitwise_count(known[2:, left] ^ bits[2:, None]).sum(axis=0)
+    near = apart <= _ALIKE
+    return left[near], apart[near]
 
 
 def _similarity(apart: float) -> float:
