@@ -59,11 +59,6 @@ def copy_views(frame: Frame) -> FrameHashes | None:
     return _hashed(frame.pts_s, [*parts, *((view, part[:, ::-1]) for view, part in parts)])
 
 
-def distances(bits: Bits, others: Bits) -> NDArray[np.int64]:
-    """How many bits differ: (4,) against (N, 4) gives (N,)."""
-    return np.bitwise_count(others ^ bits).sum(axis=-1, dtype=np.int64)
-
-
 def without_border(grey: Picture) -> Picture:
     """The picture without bars of one colour at its sides, as letterboxes and frames add them."""
     rows, columns = _inner(grey), _inner(grey.T)

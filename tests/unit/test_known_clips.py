@@ -18,7 +18,7 @@ from moderation.bank.violations import ViolationContent
 from moderation.errors import BankError
 from moderation.policy.known import known_findings
 from moderation.types import Frame
-from moderation.visual.hashes import FrameHashes, copy_views, distances, original_views, without_border
+from moderation.visual.hashes import FrameHashes, copy_views, original_views, without_border
 from moderation.visual.known import KnownClip, KnownClips
 
 Picture = np.ndarray
@@ -69,7 +69,7 @@ CHANGES: dict[str, Callable[[Picture], Picture]] = {
 def apart(copy: FrameHashes, original: FrameHashes) -> int:
     """Bits between the nearest two views of the same part."""
     return min(
-        int(distances(bits, original.bits[original.views == view]).min())
+        int(np.bitwise_count(original.bits[original.views == view] ^ bits).sum(axis=1).min())
         for bits, view in zip(copy.bits, copy.views, strict=True)
     )
 
