@@ -80,9 +80,7 @@ class TextClassifier:
             raise BundleError(f"{folder}: a bundle for {self.config.task!r} with labels {self.labels}, not for texts.")
         self.preprocessor = TextPreprocessor(bundle.file(TOKENIZER), bundle.read(PREPROCESSOR, TextPreprocessorConfig))
         self._session = ModelSession(bundle.file(MODEL), self.settings.session)
-        self._ngrams = (
-            NgramModel.load(bundle.file(NGRAMS), len(self.labels)) if NGRAMS in bundle.manifest.files else None
-        )
+        self._ngrams = NgramModel.load(bundle.file(NGRAMS), len(self.labels))
         self._slope = np.array([label.calibration.slope for label in self.config.labels], np.float32)
         self._offset = np.array([label.calibration.offset for label in self.config.labels], np.float32)
 
@@ -152,8 +150,7 @@ class TextClassifier:
                 [items[owners[i]].source for i in group],
             )
             item_logits, votes = self._session.run(_OUTPUTS, batch.feeds())
-            if self._ngrams is not None:
-                item_logits += self._ngrams.logits([windows[i].text for i in group])
+            item_logits += self._ngrams.logits([windows[i].text for i in group])
             for row, i in enumerate(group):
                 scored[i] = (item_logits[row], votes[row, : len(windows[i])])
         return owners, windows, scored
