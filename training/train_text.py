@@ -67,40 +67,40 @@ def train(config: TextTraining, out: Path, command: str = "") -> Path:
         max_tokens=config.max_tokens, overlap=config.overlap, categories=config.categories, sources=config.sources
     )
     preprocessor = TextPreprocessor(encoder.tokenizer(), reading)
-    batcher = Batcher(preprocessor, TEXT_LABELS, config)
     model = encoder.classifier(TEXT_LABELS, config.categories, reading.trained_sources, dropout=config.dropout)
     round_words(model)
-    training = [*parts.training, *_lexicon_share(config, len(parts.training))]
-
-    model = _stages(config, model, batcher, training, parts.development, out)
-    ngrams = fit_ngrams(training, TEXT_LABELS, config.ngrams)
-    trained = Trained(
-        model, ngrams, encoder.tokenizer(), reading, TEXT_LABELS, parts.calibration,
-        float_logits=predict(model, preprocessor, parts.calibration, ngrams),
-        held_out=parts.held_out,
-        origin={"encoder": encoder.name, "data": f"training/corpus, sha256:{corpus_hash()}", "command": command},
-    )  # fmt: skip
-    return write_bundle(trained, config, out / "bundle")
+    return _on_corpus(config, model, preprocessor, parts, out, {"encoder": encoder.name}, command)
 
 
 def renew(bundle: Path, config: TextTraining, out: Path, command: str = "") -> Path:
     """Go on from `bundle` with the corpus as it is now; what the bundle held out stays held out."""
     opened = open_bundle(bundle)
     model = restore_bundle(bundle, dropout=config.dropout)
-    labels = model.config.labels
     _claim(out, config, f"{opened.digest} {corpus_hash()}")
     parts = _with_more_ordinary(_split_as_before(config, opened, load_training()))
-    reading = opened.read(PREPROCESSOR, TextPreprocessorConfig)
-    preprocessor = TextPreprocessor(opened.file(TOKENIZER), reading)
-    training = [*parts.training, *_lexicon_share(config, len(parts.training))]
+    preprocessor = TextPreprocessor(opened.file(TOKENIZER), opened.read(PREPROCESSOR, TextPreprocessorConfig))
+    return _on_corpus(config, model, preprocessor, parts, out, {"bundle": opened.version}, command)
 
+
+def _on_corpus(
+    config: TextTraining,
+    model: TextClassifier,
+    preprocessor: TextPreprocessor,
+    parts: Parts,
+    out: Path,
+    begun_from: dict[str, str],
+    command: str,
+) -> Path:
+    """Both halves fitted to the corpus and the lexicon, and their bundle."""
+    labels = model.config.labels
+    training = [*parts.training, *_lexicon_share(config, len(parts.training))]
     model = _stages(config, model, Batcher(preprocessor, labels, config), training, parts.development, out)
     ngrams = fit_ngrams(training, labels, config.ngrams)
     trained = Trained(
-        model, ngrams, preprocessor.tokenizer, reading, labels, parts.calibration,
+        model, ngrams, preprocessor.tokenizer, preprocessor.config, labels, parts.calibration,
         float_logits=predict(model, preprocessor, parts.calibration, ngrams),
         held_out=parts.held_out,
-        origin={"bundle": opened.version, "data": f"training/corpus, sha256:{corpus_hash()}", "command": command},
+        origin={**begun_from, "data": f"training/corpus, sha256:{corpus_hash()}", "command": command},
     )  # fmt: skip
     return write_bundle(trained, config, out / "bundle")
 

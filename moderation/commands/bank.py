@@ -5,17 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import get_args
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from moderation.bank.folder import BankEntry, BankFolder, default_bank
+from moderation.bank.folder import BankEntry, BankFolder, Kind, default_bank
 from moderation.commands.arguments import SubParsers, add_bank_option, add_command, add_json_option
-from moderation.errors import InputError
+from moderation.errors import BankError, InputError
 from moderation.serialise import json_line
-
-KINDS = ("violation",)
 
 
 def add_parser(commands: SubParsers) -> None:
@@ -28,7 +27,7 @@ def add_parser(commands: SubParsers) -> None:
         summary="add a clip that was confirmed as a violation",
         example='  moderation bank add --kind violation "tea that cures diabetes" clip.mp4',
     )
-    add.add_argument("--kind", choices=KINDS, required=True, help="what it is")
+    add.add_argument("--kind", choices=get_args(Kind), required=True, help="what it is")
     add.add_argument("name", metavar="NAME", help="what reviewers will read")
     add.add_argument("paths", nargs="+", type=Path, metavar="CLIP", help="a video or picture")
     listing = add_command(actions, "list", run_list, summary="list the bank", example="  moderation bank list")
@@ -55,7 +54,6 @@ def add_parser(commands: SubParsers) -> None:
 def run_add(args: argparse.Namespace) -> int:
     """Every clip is tried; 1 where one could not be read or is there already."""
     from moderation.bank.violations import hash_clip
-    from moderation.errors import BankError
     from moderation.media import open_media
 
     bank, failed, added = _bank(args), False, []

@@ -19,7 +19,8 @@ _ALIKE, _ALIKE_ON_AVERAGE, _SAME = 76, 64, 24
 # Of the first 128 bits: half of the limit and two and a half deviations; chance gives 64.
 _HALF_ALIKE = 52
 _LEAST_FRAMES, _LEAST_SPAN_S = 3, 1.5
-_SPEEDS = np.sort(np.concatenate((np.arange(0.75, 1.3, 0.025), [1.0])))
+# The original's speed first, then what is nearest to it.
+_SPEEDS = sorted([1.0, *np.arange(0.75, 1.3, 0.025).tolist()], key=lambda speed: abs(speed - 1.0))
 _WINDOW_S = 1.0
 
 
@@ -158,7 +159,7 @@ def _apart_as_wholes(hits: _Hits, line: _Hits) -> float:
 def _best_line(hits: _Hits) -> tuple[float, _Hits]:
     """The speed at which most frames agree on one offset, and for each of these frames its nearest hit there."""
     best: tuple[float, float, _Hits] | None = None
-    for speed in sorted(_SPEEDS.tolist(), key=lambda s: abs(s - 1.0)):
+    for speed in _SPEEDS:
         weight, line = _best_offset(hits, speed)
         # A speed other than the original's must explain more than that does, by half a frame.
         if best is None or weight > best[0] + _ALIKE / 2:
