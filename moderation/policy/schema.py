@@ -96,6 +96,32 @@ class BrandWordRules(Strict):
     not_goods_window: Annotated[int, Field(ge=0, le=100)]
 
 
+class SeenLongEnough(Strict):
+    """From when on something seen counts: this share of a frame once, this many frames, and this share of the frames
+    between its first and its last."""
+
+    min_share: Score
+    min_frames: Annotated[int, Field(ge=1)]
+    min_frame_share: Score
+
+
+class BrandPictureRules(SeenLongEnough):
+    """A brand's logo seen. Likeness (a cosine) from `similar` to 1 makes a score from `score` to `most`; the next brand
+    must be less alike by `lead`."""
+
+    score: Score
+    most: Score
+    similar: Score
+    lead: Score
+
+
+class HiddenLogoRules(SeenLongEnough):
+    """A hidden place; one that is larger than `max_share` of the frame hides more than a logo."""
+
+    score: Score
+    max_share: Score
+
+
 class PriceScores(Strict):
     below_floor: Score
     severe: Score
@@ -130,6 +156,8 @@ class PolicyFile(Strict):
     switches: tuple[Switch, ...] = ()
     disabled_guards: tuple[str, ...] = ()
     brand_words: BrandWordRules
+    brand_pictures: BrandPictureRules
+    hidden_logos: HiddenLogoRules
     price: PriceRules
     qualification_score: Score
     qr: QrRules

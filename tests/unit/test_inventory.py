@@ -22,7 +22,7 @@ OCR = b"a network"
 
 @pytest.fixture(autouse=True)
 def small_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One OCR file and one bundle of a few bytes; no speech weights."""
+    """One OCR file and two bundles of a few bytes; no speech weights."""
     (tmp_path / "det.onnx").write_bytes(OCR)
     files = (ModelFileInfo(tmp_path / "det.onnx", hashlib.sha256(OCR).hexdigest()),)
     monkeypatch.setattr(engine, "model_files", lambda: files)
@@ -31,7 +31,11 @@ def small_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle.mkdir()
     (bundle / "model.onnx").write_bytes(b"a graph")
     write_manifest(bundle, "text-1", {}, {})
-    monkeypatch.setattr(inventory, "shipped_bundle", lambda _: bundle)
+    logo = tmp_path / "logo-1"
+    logo.mkdir()
+    (logo / "detector.onnx").write_bytes(b"another graph")
+    write_manifest(logo, "logo-1", {}, {})
+    monkeypatch.setattr(inventory, "shipped_bundle", {"text": bundle, "logo": logo}.get)
 
 
 def install_speech(folder: Path, monkeypatch: pytest.MonkeyPatch, *halves: bytes) -> None:
@@ -48,7 +52,7 @@ def verify(capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
 
 
 def test_absent_speech_weights_are_listed_and_are_no_mistake(capsys: pytest.CaptureFixture[str]) -> None:
-    assert verify(capsys) == (0, ["verified", "verified", "not installed"])
+    assert verify(capsys) == (0, ["verified", "verified", "verified", "not installed"])
     speech: ModelFile = installed_models()[-1]
     assert (speech.model, speech.path, speech.size, speech.expected) == ("asr", None, 0, WEIGHTS_SHA256)
 
@@ -57,7 +61,7 @@ def test_wrong_speech_weights_are_a_mistake(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     install_speech(tmp_path, monkeypatch, b"one", b"two")
-    assert verify(capsys) == (1, ["verified", "verified", "DOES NOT MATCH: reinstall it"])
+    assert verify(capsys) == (1, ["verified", "verified", "verified", "DOES NOT MATCH: reinstall it"])
 
 
 def test_the_speech_model_is_hashed_as_its_parts_join(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,15 +74,15 @@ def test_the_speech_model_is_hashed_as_its_parts_join(tmp_path: Path, monkeypatc
 
 def test_a_changed_or_missing_ocr_model_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "det.onnx").write_bytes(b"another network")
-    assert verify(capsys) == (1, ["DOES NOT MATCH: reinstall it", "verified", "not installed"])
+    assert verify(capsys) == (1, ["DOES NOT MATCH: reinstall it", "verified", "verified", "not installed"])
     (tmp_path / "det.onnx").unlink()
-    assert verify(capsys) == (1, ["not installed", "verified", "not installed"])
+    assert verify(capsys) == (1, ["not installed", "verified", "verified", "not installed"])
 
 
 def test_a_changed_bundle_is_a_mistake_and_an_unreadable_one_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "text-1" / "model.onnx").write_bytes(b"another graph")
-    assert verify(capsys) == (1, ["verified", "DOES NOT MATCH: reinstall it", "not installed"])
+    assert verify(capsys) == (1, ["verified", "DOES NOT MATCH: reinstall it", "verified", "not installed"])
     (tmp_path / "text-1" / "manifest.json").write_bytes(b"{")
-    assert verify(capsys) == (1, ["verified", "DOES NOT MATCH: reinstall it", "not installed"])
+    assert verify(capsys) == (1, ["verified", "DOES NOT MATCH: reinstall it", "verified", "not installed"])
