@@ -47,6 +47,34 @@ def first_grown(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {**weights, name: torch.cat([value, value])}
 
 
+def under_timms_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """As `timm/tf_efficientnet_lite0.in1k` names them, without its last stage and head."""
+    repeats, named = (1, 2, 2, 3, 3, 4, 1), {}
+    blocks = [(stage, number) for stage, count in enumerate(repeats) for number in range(count)]
+    for name, value in weights.items():
+        if name.startswith("_blocks."):
+            _, index, layer, tensor = name.split(".")
+            stage, number = blocks[int(index)]
+            first = stage == 0
+            layers = {
+                "_expand_conv": "conv_pw", "_depthwise_conv": "conv_dw",
+                "_project_conv": "conv_pw" if first else "conv_pwl",
+                "_bn0": "bn1", "_bn1": "bn1" if first else "bn2", "_bn2": "bn2" if first else "bn3",
+            }  # fmt: skip
+            named[f"blocks.{stage}.{number}.{layers[layer]}.{tensor}"] = value
+        else:
+            head, tensor = name.split(".")
+            known = {
+                "_conv_stem": "conv_stem",
+                "_bn0": "bn1",
+                "_conv_head": "conv_head",
+                "_bn1": "bn2",
+                "_fc": "classifier",
+            }
+            named[f"{known[head]}.{tensor}"] = value
+    return named
+
+
 def first_two_swapped(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A weight and a bias of one shape: only their names tell them apart."""
     names = list(weights)
@@ -84,6 +112,19 @@ class TestBackbone:
         load_pretrained(backbone, str(tmp_path / "weights.pt"))
         for mine, theirs in zip(backbone.parameters(), given.parameters(), strict=True):
             assert torch.equal(mine, theirs)
+
+    def test_a_file_of_the_hub_is_sorted_by_name_and_fills_it_all_the_same(
+        self, published: dict[str, Tensor], tmp_path: Path
+    ) -> None:
+        from safetensors.torch import save_file
+
+        path = tmp_path / "model.safetensors"
+        save_file({name: value.contiguous() for name, value in under_timms_names(published).items()}, path)
+        ours, theirs = EfficientNetLite0(), EfficientNetLite0()
+        load_pretrained(ours, str(path))
+        theirs.load_published(published)
+        for one, other in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True):
+            assert torch.equal(one, other)
 
     @pytest.mark.parametrize("spoil", [without_last, first_grown, first_two_swapped])
     def test_other_networks_weights_are_refused(

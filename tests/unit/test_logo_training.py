@@ -206,7 +206,8 @@ class TestIcons:
         [
             ("github", "github"), ("GitHub-icon", "github"), ("github-dark-icon", "github"),
             ("github_original", "github"), ("Visual Studio Code", "visualstudiocode"), ("Coca-Cola", "cocacola"),
-            ("1&1", "11"), ("icon", "icon"), ("Black", "black"), ("lexicon", "lexicon"),
+            ("1&1", "11"),
+            ("Citroën", "citroen"), ("C++", "cplusplus"), ("icon", "icon"), ("Black", "black"), ("lexicon", "lexicon"),
         ],
     )  # fmt: skip
     def test_variants_are_one_brand(self, name: str, key: str) -> None:
@@ -246,7 +247,7 @@ class TestIcons:
 
     def test_collections_are_rendered_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.importorskip("resvg_py")
-        monkeypatch.setattr(icon_reading, "packaged_svgs", dict)
+        monkeypatch.setattr(icon_reading, "packaged_svgs", list)
         path = tmp_path / "icons.json"
         path.write_text(
             json.dumps(
@@ -278,14 +279,14 @@ class TestIcons:
     def test_what_is_no_collection_is_named(
         self, content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(icon_reading, "packaged_svgs", dict)
+        monkeypatch.setattr(icon_reading, "packaged_svgs", list)
         (tmp_path / "icons.json").write_text(content)
         with pytest.raises(DataError, match=r"icons\.json"):
             load_icons([tmp_path / "icons.json"], tmp_path / "cache")
 
     def test_the_package_has_brands_for_all_sides(self) -> None:
         pytest.importorskip("simple_icons_pack", reason="simple-icons-pack is not installed")
-        brands = [brand_key(title) for title in packaged_svgs()]
+        brands = [brand_key(title) for title, _ in packaged_svgs()]
         assert len(brands) > 1000
         assert all(brands)
         assert {"nike", "sony", "cocacola"} <= set(brands)

@@ -70,7 +70,7 @@ def write_bundle(
 
 def starter_pictures(path: Path) -> list[tuple[str, BrandPicture]]:
     """Brands of a list (`TITLE` or `TITLE = NAME` a line) with their icons. Raises DataError for an unknown title."""
-    known = packaged_svgs()
+    known = dict(reversed(packaged_svgs()))
     found = []
     with tempfile.TemporaryDirectory() as folder:
         for line in path.read_text(encoding="utf-8").splitlines():

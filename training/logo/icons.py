@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ def load_icons(collections: Sequence[Path], cache: Path) -> list[Icon]:
     path = cache / f"icons-{SIDE}-{stamp}.npz"
     if not path.exists():
         sources = [
-            *((brand_key(title), svg) for title, svg in packaged_svgs().items()),
+            *((brand_key(title), svg) for title, svg in packaged_svgs()),
             *(one for p in collections for one in _iconify(p)),
         ]
         with ThreadPoolExecutor() as pool:
@@ -94,17 +95,22 @@ def brand_key(name: str) -> str:
     shorter = _VARIANT.sub("", name.lower())
     while shorter != name.lower():
         name, shorter = shorter, _VARIANT.sub("", shorter)
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    spelt = name.lower().replace("++", "plusplus").replace("#", "sharp")
+    plain = unicodedata.normalize("NFKD", spelt)
+    return re.sub(r"[^a-z0-9]", "", plain)
 
 
-def packaged_svgs() -> dict[str, str]:
-    """SVGs of the package by title. Raises MissingDependencyError where it is not installed."""
+def packaged_svgs() -> list[tuple[str, str]]:
+    """Titles and SVGs of the package; a title may have several.
+
+    Raises MissingDependencyError where it is not installed.
+    """
     try:
         import simple_icons_pack
     except ImportError as error:
         raise MissingDependencyError("simple-icons-pack is not installed. Run `pip install -e '.[train]'`.") from error
     icons = (getattr(simple_icons_pack, name) for name in sorted(vars(simple_icons_pack)) if name.startswith("SI_"))
-    return {icon.title: icon.svg for icon in icons}
+    return [(icon.title, icon.svg) for icon in icons]
 
 
 def _iconify(path: Path) -> Iterator[tuple[str, str]]:

@@ -115,7 +115,9 @@ def train_steps(
                 part.replace(path)
     accelerator.end_training()
     averaged.cpu()
-    torch.save(averaged.state_dict(), folder / FINAL)
+    part = folder / f"{FINAL}.part"
+    torch.save(averaged.state_dict(), part)
+    part.replace(folder / FINAL)
     return averaged
 
 

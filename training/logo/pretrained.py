@@ -42,8 +42,25 @@ def _read(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
-        return load_file(path)
+        weights = load_file(path)
+        return {name: weights[name] for name in sorted(weights, key=_place)}
     return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _place(name: str) -> tuple[int, ...]:
+    """Where a weight by timm's name stands in the network: files of the hub are sorted by name, not by depth."""
+    parts = name.split(".")
+    block = tuple(int(p) for p in parts if p.isdigit())
+    # The first stage has no expansion: its projection is what elsewhere is called conv_pwl.
+    layers = (
+        ("conv_stem", "conv_pw", "conv_dw", "conv_pwl") if block[:1] != (0,) else ("conv_stem", "conv_dw", "conv_pw")
+    )
+    norms = {"bn1": 1, "bn2": 2, "bn3": 3}
+    layer, tensor = parts[-2], parts[-1]
+    depth = 0 if not block and layer in {"conv_stem", "bn1"} else 2 if not block else 1
+    order = 2 * max(layers.index(layer) - 1, 0) if layer in layers else 2 * (norms.get(layer, 9) - 1) + 1
+    tensors = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    return depth, *(block or (0, 0)), order, tensors.index(tensor) if tensor in tensors else len(tensors)
 
 
 def _from_hub(name: str) -> dict[str, Tensor]:

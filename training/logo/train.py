@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.utils import set_seed
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
@@ -114,6 +115,7 @@ def gather(config: LogoTraining, out: Path) -> Material:
 
 def train_detector(material: Material, config: LogoTraining, out: Path) -> LogoDetector:
     """The detector, trained on made scenes with the brands of the training side."""
+    set_seed(config.seed)
     stage, model = config.detector, LogoDetector()
     load_pretrained(model.backbone, config.backbone)
     if stage.begin_with is not None:
@@ -135,6 +137,7 @@ def train_detector(material: Material, config: LogoTraining, out: Path) -> LogoD
 
 def train_embedder(material: Material, config: LogoTraining, out: Path) -> LogoEmbedder:
     """The embedding, trained to tell the brands of the training side apart."""
+    set_seed(config.seed)
     stage, maker = config.embedder, material.maker("train", config)
     model = _WithBrands(LogoEmbedder(), len(maker.brands))
     load_pretrained(model.embedder.backbone, config.backbone)
