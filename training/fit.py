@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from training.config import Stage, TextTraining
 from training.examples import Example
 from training.export import INPUTS
 from training.metrics import macro_average_precision
+from training.schedule import warmup_then_cosine
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,9 @@ def _run(
     model.freeze_words()
     steps = batcher.batches_per_epoch(len(training)) * stage.epochs
     optimizer = torch.optim.AdamW(_groups(model, stage), fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warmup_then_cosine(steps, stage.warmup))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, warmup_then_cosine(steps, max(int(steps * stage.warmup), 1))
+    )
     prepared, optimizer, schedule = accelerator.prepare(model, optimizer, schedule)
     if teacher is not None:
         teacher = teacher.to(accelerator.device).eval()
@@ -220,17 +222,6 @@ def _groups(model: TextClassifier, stage: Stage) -> list[dict]:
         decay = 0.0 if parameter.ndim == 1 else stage.weight_decay
         groups.setdefault((rate, decay), []).append(parameter)
     return [{"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()]
-
-
-def _warmup_then_cosine(steps: int, warmup: float) -> Callable[[int], float]:
-    rising = max(int(steps * warmup), 1)
-
-    def factor(step: int) -> float:
-        if step < rising:
-            return (step + 1) / rising
-        return 0.5 * (1.0 + math.cos(math.pi * min((step - rising) / max(steps - rising, 1), 1.0)))
-
-    return factor
 
 
 def _share(accelerator: Accelerator, batches: Iterator[Batch]) -> Iterator[tuple[int, Batch]]:

@@ -15,7 +15,7 @@ from moderation.bank.folder import BankEntry
 from moderation.bank.pictures import BrandPicture
 from moderation.errors import BankError
 from moderation.inference.bundle import BRANDS, Bundle
-from moderation.visual.crops import reference_crops
+from moderation.visual.crops import on_ground, reference_crops
 from moderation.visual.known_brands import KnownBrand
 from moderation.visual.logos import LogoFinder
 
@@ -53,10 +53,7 @@ class BrandContent:
         image = self._image()
         visible = image[image[:, :, 3] > _MID][:, :3]
         ground = _DARK if self.drawn and visible.size and visible.mean() > _MID else _LIGHT
-        alpha = image[:, :, 3:].astype(np.float32) / 255
-        flat = (image[:, :, :3] * alpha + ground * (1 - alpha)).astype(np.uint8)
-        by = 16 if self.drawn else 0
-        flat = cv2.copyMakeBorder(flat, by, by, by, by, cv2.BORDER_CONSTANT, value=(ground, ground, ground))
+        flat = on_ground(image, 16 if self.drawn else 0, ground)
         return cv2.imencode(".jpg", flat, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
 
     def to_bytes(self) -> bytes:

@@ -8,6 +8,7 @@ from moderation.metadata import VideoMetadata
 from moderation.policy.brands import BrandWords
 from moderation.policy.schema import BrandPictureRules, HiddenLogoRules, SeenLongEnough
 from moderation.types import Action, BankMatch, Finding
+from moderation.visual.known_brands import BrandMatch
 from moderation.visual.sightings import LogoSighting
 
 
@@ -19,16 +20,17 @@ def logo_findings(
     `frames` is how many were looked at in the whole video: a picture, or a clip of a second, need show it only once.
     """
     authorised = words.keys(meta.authorised_brands)
-    best: dict[str, LogoSighting] = {}
+    best: dict[str, tuple[BrandMatch, LogoSighting]] = {}
     for seen in sightings:
-        if seen.match is None or not _long_enough(rules, seen, frames) or seen.match.lead < rules.lead:
+        match = seen.match
+        if match is None or not _long_enough(rules, seen, frames) or match.lead < rules.lead:
             continue
-        if words.keys([seen.match.name]) & authorised:
+        if words.keys([match.name]) & authorised:
             continue
-        known = best.get(seen.match.name)
-        if known is None or seen.match.similarity > known.match.similarity:  # type: ignore[union-attr]
-            best[seen.match.name] = seen
-    return [_brand_finding(rules, seen) for seen in best.values()]
+        known = best.get(match.name)
+        if known is None or match.similarity > known[0].similarity:
+            best[match.name] = match, seen
+    return [_brand_finding(rules, match, seen) for match, seen in best.values()]
 
 
 def hidden_logo_findings(rules: HiddenLogoRules, sightings: Sequence[LogoSighting], frames: int) -> list[Finding]:
@@ -57,9 +59,7 @@ def _long_enough(rules: SeenLongEnough, seen: LogoSighting, frames: int) -> bool
     return often and seen.share >= rules.min_share
 
 
-def _brand_finding(rules: BrandPictureRules, seen: LogoSighting) -> Finding:
-    match = seen.match
-    assert match is not None
+def _brand_finding(rules: BrandPictureRules, match: BrandMatch, seen: LogoSighting) -> Finding:
     sure = (match.similarity - rules.similar) / (1.0 - rules.similar)
     return Finding(
         label="brand_unauthorised",

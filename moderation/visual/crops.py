@@ -55,15 +55,18 @@ def reference_crops(picture: NDArray[np.uint8], *, drawn: bool, side: int) -> ND
     box = (pad + whole[0], pad + whole[1], pad + whole[2], pad + whole[3])
     visible = picture[picture[:, :, 3] > _MID][:, :3].astype(np.float32)
     dark = bool(visible.size) and bool((visible.max(axis=0) < _DARK).all())
-    looks = [(None, 255.0), (None, _MID)] if dark else [(None, 255.0), (None, 0.0)]
-    looks += [(255.0, 20.0), (255.0, _MID)] if dark else []
-    return np.stack([cut_out(_on_ground(picture, pad, paint, ground), box, side) for paint, ground in looks])
+    looks = [(picture, 255.0), (picture, _MID if dark else 0.0)]
+    if dark:
+        white = picture.copy()
+        white[:, :, :3] = 255
+        looks += [(white, 20.0), (white, _MID)]
+    return np.stack([cut_out(on_ground(look, pad, ground), box, side) for look, ground in looks])
 
 
-def _on_ground(picture: NDArray[np.uint8], pad: int, paint: float | None, ground: float) -> Picture:
+def on_ground(picture: NDArray[np.uint8], pad: int, ground: float | NDArray[np.float32]) -> Picture:
+    """(H, W, 4) BGRA on a plain ground, a grey or BGR (3,), with `pad` pixels of it on each side; uint8 BGR."""
     alpha = picture[:, :, 3:].astype(np.float32) / 255
-    colours = picture[:, :, :3].astype(np.float32) if paint is None else np.full_like(alpha, paint)
     height, width = picture.shape[:2]
     canvas = np.full((height + 2 * pad, width + 2 * pad, 3), ground, np.float32)
-    canvas[pad : pad + height, pad : pad + width] = ground * (1 - alpha) + colours * alpha
+    canvas[pad : pad + height, pad : pad + width] = ground * (1 - alpha) + picture[:, :, :3] * alpha
     return canvas.astype(np.uint8)

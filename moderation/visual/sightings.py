@@ -119,12 +119,11 @@ class LogoWatcher:
         import cv2
 
         small = cv2.resize(frame.image, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA).astype(np.float32)
-        before, self._thumbnail = self._thumbnail, small
-        if before is None or float(np.abs(small - before).mean()) >= _SAME_FRAME:
-            return False
-        # Compared with the one that was looked at, not with the last: a slow change adds up.
-        self._thumbnail = before
-        return True
+        if self._thumbnail is not None and float(np.abs(small - self._thumbnail).mean()) < _SAME_FRAME:
+            return True
+        # Kept only of those looked at, so that a slow change adds up.
+        self._thumbnail = small
+        return False
 
     def _look(self) -> None:
         repeats, self._repeats = self._repeats, {}
@@ -134,7 +133,8 @@ class LogoWatcher:
         if not frames:
             return
         try:
-            seen = [self._recognised(f, boxes) for f, boxes in zip(frames, self._detect(frames), strict=True)]
+            boxes = self._finder.detect([f.image for f in frames])
+            seen = [self._recognised(f, found) for f, found in zip(frames, boxes, strict=True)]
         except Exception:
             logger.log(logging.DEBUG if self._failed else logging.ERROR, "logos", exc_info=True)
             self._failed += len(frames)
@@ -144,9 +144,6 @@ class LogoWatcher:
             for time_s in (frame.pts_s, *repeats.get(number, [])):
                 self._follow(time_s, found)
             self._last = found
-
-    def _detect(self, frames: Sequence[Frame]) -> list[list[LogoBox]]:
-        return self._finder.detect([f.image for f in frames])
 
     def _recognised(self, frame: Frame, boxes: Sequence[LogoBox]) -> list[tuple[LogoBox, BrandMatch | None]]:
         """Hidden places as they are, by the detector and by their grid; logos only where they are a bank's brand."""

@@ -18,28 +18,23 @@ from torch.utils.data import Dataset
 from torchvision.ops import box_iou
 
 from models.logo import CLASSES, STRIDES, LogoDetector, positions
+from moderation.visual.crops import cut_out
 from training.config import LogoStage, LogoTraining
 from training.errors import DataError
 from training.logo import icons as icon_reading
 from training.logo import scenes as scene_making
 from training.logo.drawing import Image, Words, place, wordmark
 from training.logo.icons import SIDE, Icon, brand_key, load_icons, packaged_svgs, split_of, trimmed
-from training.logo.loop import FINAL, _warmup_then_cosine, train_steps
+from training.logo.loop import FINAL, FLOOR, train_steps
 from training.logo.losses import MarginCosine, assign, detector_loss
-from training.logo.scenes import LOGO, OBSCURED, SMALLEST, SceneMaker, cut_out, hide
+from training.logo.scenes import LOGO, OBSCURED, SMALLEST, SceneMaker, hide
 from training.logo.train import Material, _collate_scenes, _fonts, _groups, _is_held, _Scenes, as_input, gather
+from training.schedule import warmup_then_cosine
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 CPU = torch.device("cpu")
 NO_BOXES = torch.empty(0, 4)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Threads that share a few small numbers wait for each other, for long where cores are busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def boxes_of(*boxes: tuple[float, float, float, float]) -> Tensor:
@@ -717,7 +712,7 @@ class TestLoop:
         assert trained.state_dict()["1.num_batches_tracked"].item() == 10
 
     def test_the_rate_rises_then_falls(self) -> None:
-        rate = _warmup_then_cosine(steps=100, warmup=10)
+        rate = warmup_then_cosine(steps=100, warmup=10, floor=FLOOR)
         rates = [rate(step) for step in range(101)]
         assert rates[:10] == sorted(rates[:10])
         assert rates[10] == pytest.approx(1.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 import tempfile
 from pathlib import Path
@@ -23,8 +22,6 @@ from training.logo.evaluate import on_scenes
 from training.logo.export import export_detector, export_embedder, quantise
 from training.logo.icons import packaged_svgs
 from training.logo.scenes import SceneMaker
-
-logger = logging.getLogger(__name__)
 
 # For setting thresholds and for int8's ranges: scenes of the development side. Boxes must agree in float and int8.
 _SCENES, _BANK, _CALIBRATION, _SEED = 300, 250, 12, 7

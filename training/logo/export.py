@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,8 +16,6 @@ from torch import Tensor, nn
 from models.logo import LogoDetector, LogoEmbedder
 from moderation.inference.session import ModelSession, SessionSettings
 from training.errors import TrainingError
-
-logger = logging.getLogger(__name__)
 
 # Largest difference from PyTorch: of logits and of vectors; of boxes in pixels.
 PARITY, BOX_PARITY = 1e-3, 0.05

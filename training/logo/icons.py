@@ -86,8 +86,13 @@ def split_of(brand: str, held_out: Sequence[str]) -> Split:
         # A short name begins many others: "hp" is no reason to hold out "hpe".
         if brand == name or (len(name) > 3 and brand.startswith(name)):
             return "test"
-    part = int(hashlib.sha256(brand.encode()).hexdigest()[:8], 16) % 10
+    part = part_of_ten(brand)
     return "development" if part in _DEVELOPMENT else "test" if part in _TEST else "train"
+
+
+def part_of_ten(name: str) -> int:
+    """Which of ten parts a name falls in, by its hash: 0 to 9, the same for good."""
+    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) % 10
 
 
 def brand_key(name: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from tqdm import tqdm
 
 from training.config import LogoStage
+from training.schedule import warmup_then_cosine
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +24,8 @@ _CHECKPOINT, FINAL = "checkpoint.pt", "final.pt"
 _EMA_DECAY = 0.998
 _LARGEST_GRADIENT = 5.0  # norm
 _LOG_EVERY = 50  # steps
+# What is left of the learning rate at the end.
+FLOOR = 0.02
 
 
 class FromStep(Sampler[int]):
@@ -66,7 +68,7 @@ def train_steps(
     accelerator.init_trackers("logs")
     set_seed(seed)
     optimizer = torch.optim.AdamW(groups)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warmup_then_cosine(stage.steps, stage.warmup_steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_then_cosine(stage.steps, stage.warmup_steps, FLOOR))
     model.to(memory_format=torch.channels_last)
     prepared, optimizer, schedule = accelerator.prepare(model, optimizer, schedule)
     averaged.to(accelerator.device)
@@ -129,14 +131,3 @@ def _update_average(averaged: nn.Module, model: nn.Module, decay: float) -> None
             mine.mul_(decay).add_(theirs, alpha=1 - decay)
         else:
             mine.copy_(theirs)
-
-
-def _warmup_then_cosine(steps: int, warmup: int) -> Callable[[int], float]:
-    """The share of the learning rate at a step: linear up to 1, then half a cosine down to a fiftieth."""
-
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / warmup
-        return 0.02 + 0.49 * (1.0 + math.cos(math.pi * min((step - warmup) / max(steps - warmup, 1), 1.0)))
-
-    return factor

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from moderation.visual.crops import cut_out, on_ground
 from training.errors import DataError
 from training.logo.drawing import Image, Placed, Words, colour, colour_against, dressed, photographed, place, wordmark
 from training.logo.icons import Icon
@@ -79,7 +80,7 @@ class SceneMaker:
         if rng.random() < 0.3:
             self._overlay(rng, canvas, taken)
         canvas = photographed(rng, canvas)
-        kept = [one for one in found if one[0].shown > 0.55 and _sides(one[0])[0] >= SMALLEST]
+        kept = [one for one in found if one[0].shown > 0.55 and _longest_side(one[0]) >= SMALLEST]
         rest = [one[0].box for one in found if one not in kept]
         return Scene(
             canvas,
@@ -110,14 +111,11 @@ class SceneMaker:
         ground = np.full(3, 255, np.float32) if rng.random() < 0.7 else colour(rng)
         art = icon.art
         if icon.is_mono and rng.random() < 0.5:
-            art = np.dstack([np.broadcast_to(colour_against(rng, ground), (*art.shape[:2], 3)), art[:, :, 3]])
+            paint = np.broadcast_to(colour_against(rng, ground).astype(np.uint8), (*art.shape[:2], 3))
+            art = np.dstack([paint, art[:, :, 3]])
         height, width = art.shape[:2]
         pad = round(0.3 * max(height, width))
-        canvas = np.broadcast_to(ground, (height + 2 * pad, width + 2 * pad, 3)).astype(np.float32).copy()
-        alpha = art[:, :, 3:].astype(np.float32) / 255
-        inner = canvas[pad : pad + height, pad : pad + width]
-        canvas[pad : pad + height, pad : pad + width] = inner * (1 - alpha) + art[:, :, :3] * alpha
-        return cut_out(canvas.astype(np.uint8), (pad, pad, pad + width, pad + height), side)
+        return cut_out(on_ground(art, pad, ground), (pad, pad, pad + width, pad + height), side)
 
     def ground(self, rng: Generator, side: int) -> Image:
         """A piece of a photo, (side, side, 3), at some scale, flipped as often as not; rarely a plain colour."""
@@ -298,23 +296,6 @@ def hide(
     return float(x0), float(y0), float(x1), float(y1)
 
 
-def cut_out(image: Image, box: tuple[float, float, float, float], side: int) -> Image:
-    """A square around the box, a tenth longer than its longest side, (side, side, 3) BGR; beyond the picture its edge
-    goes on."""
-    half = 0.55 * max(box[2] - box[0], box[3] - box[1])
-    scale = side / (2 * half)
-    matrix = np.array(
-        [[scale, 0, side / 2 - scale * (box[0] + box[2]) / 2], [0, scale, side / 2 - scale * (box[1] + box[3]) / 2]]
-    )
-    # Linear sampling skips pixels when it shrinks a lot.
-    if scale < 0.6:
-        blur = 0.5 / scale
-        image = cv2.GaussianBlur(image, (0, 0), 0.6 * blur).astype(np.uint8)
-    return cv2.warpAffine(image, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(
-        np.uint8, copy=False
-    )
-
-
 def _stuck_on(
     rng: Generator, canvas: Image, box: tuple[int, int, int, int]
 ) -> tuple[float, float, float, float] | None:
@@ -331,10 +312,9 @@ def _stuck_on(
     return placed.box if placed else None
 
 
-def _sides(placed: Placed) -> tuple[float, float]:
-    """Longest and shortest side."""
+def _longest_side(placed: Placed) -> float:
     x0, y0, x1, y1 = placed.box
-    return max(x1 - x0, y1 - y0), min(x1 - x0, y1 - y0)
+    return max(x1 - x0, y1 - y0)
 
 
 def _mean_near(canvas: Image, centre: tuple[float, float], side: float) -> NDArray[np.float32]:

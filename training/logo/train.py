@@ -7,7 +7,6 @@ icons, photos ─► made scenes ─► detector ─┐
 from __future__ import annotations
 
 import hashlib
-import logging
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,13 +28,11 @@ from training.errors import DataError
 from training.logo.bundle import add_metrics, write_bundle
 from training.logo.drawing import Image, Words
 from training.logo.evaluate import clip_frames, false_brands, marked_photos, on_photos, on_scenes
-from training.logo.icons import Icon, Split, load_icons, split_of
+from training.logo.icons import Icon, Split, load_icons, part_of_ten, split_of
 from training.logo.loop import train_steps
 from training.logo.losses import MarginCosine, detector_loss
 from training.logo.pretrained import load_pretrained
 from training.logo.scenes import SceneMaker
-
-logger = logging.getLogger(__name__)
 
 _PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 # Frames of the size that scans look at, so that a logo of 48 pixels is one there.
@@ -248,7 +245,7 @@ def _digit(path: Path) -> str:
 
 
 def _is_held(path: Path) -> bool:
-    return int(hashlib.sha256(path.name.encode()).hexdigest()[:8], 16) % 10 == 0
+    return part_of_ten(path.name) == 0
 
 
 def _fonts() -> tuple[str, ...]:
